@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# The whole recipe on the demo corpus, stage by stage: ./run.sh -h says how.
+set -euo pipefail
+start_dir=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+STAGES=(environment corpus manifests training verification)
+PYTHON=.venv/bin/python
+wanted_python=
+current_stage=
+
+usage() {
+  cat <<'END'
+Usage: ./run.sh [--python PATH] [--stage N] [--stop-stage M]
+       ./run.sh [--python PATH] test [arguments of pytest]
+
+Trains a speaker embedding on the demo corpus and verifies other speakers with it:
+
+  0  environment   .venv, with the packages of requirements.txt
+  1  corpus        synthetic speech, in data/demo
+  2  manifests     the corpus, checked
+  3  training      the model, in results/vgg_demo
+  4  verification  equal error rate and DET plot
+
+With "test": the environment, with the packages of requirements-dev.txt, and the tests.
+
+  --python PATH    makes .venv with this Python (3.10 to 3.13; otherwise one is looked for)
+  --stage N        starts at stage N (0)
+  --stop-stage M   stops after stage M (4)
+  -h, --help       prints this
+END
+}
+
+die() {
+  echo "run.sh: $*" >&2
+  exit 1
+}
+
+refuse() {
+  echo "run.sh: $* (./run.sh -h shows what there is)" >&2
+  exit 2
+}
+
+say_where_to_restart() {
+  local code=$?
+  [[ $code -eq 0 || -z $current_stage ]] ||
+    echo "run.sh: stage $current_stage (${STAGES[$current_stage]}) did not finish;" \
+      "to start again there: ./run.sh --stage $current_stage" >&2
+}
+
+# --- environment
+
+is_right_version() {
+  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+# Prints the name of a Python that can make the environment.
+find_python() {
+  local name names=(python3.13 python3.12 python3.11 python3.10 python3 python) without_venv=
+  [[ -z $wanted_python ]] || names=("$wanted_python")
+  for name in "${names[@]}"; do
+    is_right_version "$name" || continue
+    if "$name" -c 'import ensurepip, venv' 2>/dev/null; then
+      echo "$name"
+      return
+    fi
+    without_venv=$name
+  done
+  [[ -z $without_venv ]] ||
+    die "$without_venv can't make environments: it lacks venv or ensurepip" \
+      "(on Debian and Ubuntu: apt-get install python3-venv)"
+  [[ -z $wanted_python ]] || die "--python $wanted_python is not a Python of version 3.10 to 3.13"
+  die "found no Python of version 3.10 to 3.13; install one, or name it: ./run.sh --python PATH"
+}
+
+# Says whether .venv is whole and, with --python, made by that Python.
+has_environment() {
+  is_right_version "$PYTHON" && "$PYTHON" -m pip --version >/dev/null 2>&1 || return 1
+  [[ -z $wanted_python ]] || [[ $(version "$PYTHON") == "$(version "$wanted_python")" ]]
+}
+
+version() {
+  "$1" -c 'import sys; print(sys.version)'
+}
+
+make_environment() {
+  local python
+  python=$(find_python)
+  echo "making .venv with $python"
+  rm -rf .venv
+  "$python" -m venv .venv
+}
+
+# Copies of the requirements, kept in .venv, are what was last installed completely.
+are_installed() {
+  local requirements
+  for requirements in "$@"; do
+    cmp -s "$requirements" ".venv/$requirements" || return 1
+  done
+}
+
+# Takes requirement files, of which the last includes the others.
+prepare_environment() {
+  has_environment || make_environment
+  if are_installed "$@"; then
+    echo "the packages are installed (to use them yourself: source .venv/bin/activate)"
+    return
+  fi
+  echo "installing packages: about 5 GB, a few minutes"
+  rm -f .venv/requirements*.txt
+  "$PYTHON" -m pip install --disable-pip-version-check -r "${!#}"
+  cp "$@" .venv
+}
+
+# --- stages
+
+stage_0() { prepare_environment requirements.txt; }
+stage_1() { "$PYTHON" local/corpora/demo.py data/demo; }
+stage_2() { "$PYTHON" recipes/prepare.py hparams/vgg.yaml; }
+stage_3() { "$PYTHON" recipes/train_vgg.py hparams/vgg.yaml; }
+stage_4() { "$PYTHON" recipes/verify.py hparams/verify.yaml; }
+
+run_stages() {
+  local first=$1 last=$2
+  [[ $first -le $last ]] || refuse "--stage $first comes after --stop-stage $last"
+  [[ $first -eq 0 || -x $PYTHON ]] || die "there is no .venv yet: run stage 0 first"
+  trap say_where_to_restart EXIT
+  for ((current_stage = first; current_stage <= last; current_stage++)); do
+    echo "== stage $current_stage: ${STAGES[$current_stage]}"
+    "stage_$current_stage"
+  done
+  current_stage=
+}
+
+run_tests() {
+  prepare_environment requirements.txt requirements-dev.txt
+  exec "$PYTHON" -m pytest "$@"
+}
+
+# --- command line
+
+# Makes a relative path absolute; a bare name, which is looked up in PATH, stays as it is.
+from_start_dir() {
+  case $1 in
+    /*) echo "$1" ;;
+    */*) echo "$start_dir/$1" ;;
+    *) echo "$1" ;;
+  esac
+}
+
+check_stage() {
+  [[ $2 =~ ^[0-4]$ ]] || refuse "$1 takes a number from 0 to 4, not '$2'"
+}
+
+main() {
+  local first=0 last=4
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      -h | --help) usage; exit ;;
+      test) run_tests "${@:2}" ;;
+      --python | --stage | --stop-stage | --stop_stage) ;;
+      *) refuse "unknown argument '$1'" ;;
+    esac
+    [[ $# -ge 2 ]] || refuse "$1 takes a value"
+    case $1 in
+      --python) wanted_python=$(from_start_dir "$2") ;;
+      --stage) check_stage "$1" "$2"; first=$2 ;;
+      *) check_stage "$1" "$2"; last=$2 ;;
+    esac
+    shift 2
+  done
+  run_stages "$first" "$last"
+}
+
+main "$@"
