@@ -1,0 +1,164 @@
+"""What is known of audio files: examined in parallel, and kept from one run to the next."""
+
+import os
+from array import array
+from functools import partial
+from multiprocessing.pool import ThreadPool
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from local.atomic import replacing
+from local.audio import EXTENSIONS, candidate_paths
+from local.audio_check import AudioInfo, check_audio
+from local.errors import InputError
+
+# To be raised whenever check_audio finds something new: kept files are then checked again.
+_VERSION = 1
+_NUM_FACTS = 5
+_FILES_PER_TASK = 64
+# Reading headers waits for the disk more than for the processor; but threads that never wait, as
+# with audio in the cache, hinder each other.
+_WORKERS_PER_PROCESSOR = 2
+_MAX_WORKERS = 32
+
+
+class Audio(NamedTuple):
+    """An audio file that was looked for: `info` if it is there and sound, else the `problem`."""
+
+    path: str
+    size: int = 0
+    mtime_ns: int = 0
+    info: AudioInfo | None = None
+    is_new: bool = False
+    problem: str | None = None
+
+
+class AudioTable:
+    """The lengths and forms of audio files, for as long as their size and time stay the same.
+
+    Example
+    -------
+    >>> table = AudioTable()
+    >>> table.put(Audio("a.wav", 32044, 1, AudioInfo(16000, 16000, 1)))
+    >>> table.get("a.wav", 32044, 1)
+    AudioInfo(num_samples=16000, sample_rate=16000, num_channels=1)
+    >>> table.get("a.wav", 32044, 2)  # changed since
+    """
+
+    def __init__(self):
+        # A million files: an array of numbers takes a quarter of the memory of as many tuples.
+        self._rows = {}
+        self._facts = array("q")
+
+    @classmethod
+    def load(cls, path):
+        """The table of an earlier run; an empty one if there is none, or none that can be used."""
+        table = cls()
+        try:
+            with np.load(path, allow_pickle=False) as columns:
+                table._fill(int(columns["version"]), columns["paths"], columns["facts"])
+        except Exception:
+            # Whatever the file is, without it the audio is only examined again.
+            return cls()
+        return table
+
+    def _fill(self, version, paths, facts):
+        names = paths.tobytes().decode().split("\0")
+        if version != _VERSION or facts.shape != (len(names), _NUM_FACTS):
+            raise ValueError("not a table of this version")
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._facts = array("q", facts.astype(np.int64, casting="safe").tobytes())
+
+    def save(self, path):
+        """Writes the table to an .npz file."""
+        paths = np.frombuffer("\0".join(self._rows).encode(), dtype=np.uint8)
+        facts = np.array(self._facts, dtype=np.int64).reshape(-1, _NUM_FACTS)
+        # A file object: np.savez would add an extension to a name.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, version=_VERSION, paths=paths, facts=facts)
+
+    def get(self, path, size, mtime_ns):
+        """The AudioInfo of a file, None if it isn't known or has changed."""
+        row = self._rows.get(path)
+        if row is None:
+            return None
+        facts = self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS]
+        return AudioInfo(*facts[2:]) if (facts[0], facts[1]) == (size, mtime_ns) else None
+
+    def put(self, audio):
+        """Notes an examined file."""
+        info = audio.info
+        facts = (audio.size, audio.mtime_ns, info.num_samples, info.sample_rate, info.num_channels)
+        row = self._rows.setdefault(audio.path, len(self._rows))
+        self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS] = array("q", facts)
+
+
+def examine_audio(names, data_dir, table_path, num_workers=None, progress=True):
+    """Finds and checks the audio of many utterances.
+
+    Files that an earlier run has checked, and that have not changed since, aren't opened. What
+    was found is kept even if the run is interrupted.
+
+    Arguments
+    ---------
+    names : list of str
+        Relative to `data_dir`, without extension (or with).
+    data_dir : str
+    table_path : Path
+        Where the table is kept; its folder must exist.
+    num_workers : int or None
+        Number of threads; None chooses by the number of processors.
+    progress : bool
+        Whether to show a progress bar.
+
+    Yields
+    ------
+    audio : Audio
+        One for each name, in the order of `names`.
+    """
+    table = AudioTable.load(table_path)
+    is_changed = False
+    examine = partial(_examine, data_dir=data_dir, table=table)
+    num_workers = num_workers or _default_workers()
+    bar = tqdm(total=len(names), desc="audio", unit=" files", disable=not progress)
+    try:
+        # Threads: libsndfile and the disk work while Python's lock is released.
+        with bar, ThreadPool(num_workers) as pool:
+            for audio in pool.imap(examine, names, chunksize=_FILES_PER_TASK):
+                if audio.is_new:
+                    table.put(audio)
+                    is_changed = True
+                bar.update()
+                yield audio
+    finally:
+        if is_changed:
+            table.save(table_path)
+
+
+def _default_workers():
+    return min(_MAX_WORKERS, _WORKERS_PER_PROCESSOR * (os.cpu_count() or 1))
+
+
+def _examine(name, data_dir, table):
+    for path in candidate_paths(data_dir, name):
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        return _examine_file(path, status, table)
+    tried = " ".join(EXTENSIONS)
+    path = os.path.join(data_dir, name)
+    return Audio(path, problem=f"there is no audio file {path} (tried the extensions {tried})")
+
+
+def _examine_file(path, status, table):
+    stamp = status.st_size, status.st_mtime_ns
+    info = table.get(path, *stamp)
+    if info is not None:
+        return Audio(path, *stamp, info)
+    try:
+        return Audio(path, *stamp, check_audio(path), is_new=True)
+    except InputError as error:
+        return Audio(path, problem=str(error))

@@ -1,0 +1,50 @@
+"""Problems in what the user gave: collected, and shown together in one message."""
+
+# A wrong label file is usually wrong in the same way on many lines: a few show what to do.
+MAX_SHOWN = 10
+
+
+class InputError(Exception):
+    """Something the user gave can't be used.
+
+    The text says which file, which line, what is wrong and what to do. Scripts print it and exit
+    with 1, without a traceback (see `local.command_line.run`).
+    """
+
+
+class Problems:
+    """Collects problems, so that one run reports all of them and not only the first.
+
+    Example
+    -------
+    >>> problems = Problems()
+    >>> problems.add("labels.txt", 3, "label 'x' is not a whole number")
+    >>> len(problems)
+    1
+    >>> problems.raise_if_any()
+    Traceback (most recent call last):
+    ...
+    local.errors.InputError: labels.txt:3: label 'x' is not a whole number
+    """
+
+    def __init__(self):
+        self._shown = []
+        self._count = 0
+
+    def __len__(self):
+        return self._count
+
+    def add(self, path, line, message):
+        """Notes a problem of a file, or of one of its lines (counted from 1, or None)."""
+        self._count += 1
+        if len(self._shown) < MAX_SHOWN:
+            place = f"{path}:{line}" if line is not None else f"{path}"
+            self._shown.append(f"{place}: {message}")
+
+    def raise_if_any(self):
+        """Raises an InputError with the first problems in full and the count of the rest."""
+        if not self._count:
+            return
+        rest = self._count - len(self._shown)
+        lines = self._shown + ([f"... and {rest} more problems like these"] if rest else [])
+        raise InputError("\n".join(lines))

@@ -1,0 +1,244 @@
+"""Label files and trials -> SpeechBrain CSV manifests, with every line and audio file checked.
+
+Read a manifest with `DynamicItemDataset.from_csv(path, replacements=KEEP_DOLLARS)`.
+"""
+
+import csv
+import filecmp
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from local.atomic import replacing
+from local.audio_table import examine_audio
+from local.errors import InputError, Problems
+from local.labels import read_labels
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
+
+
+class _KeepDollars(dict):
+    def __missing__(self, name):
+        return f"${name}"
+
+
+# SpeechBrain takes `$name` in a CSV for a variable to replace, and has no way to escape it. These
+# replacements leave everything as it is, so that a path may hold a dollar sign.
+KEEP_DOLLARS = _KeepDollars()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was written, and what is in it.
+
+    Arguments
+    ---------
+    path : Path
+    num_utterances : int
+    num_speakers : int
+        0 for trials, which don't name speakers.
+    seconds : float
+        Of all utterances together.
+    num_resampled, num_downmixed : int
+        Utterances at another rate, and with more than one channel.
+    """
+
+    path: Path
+    num_utterances: int
+    num_speakers: int
+    seconds: float
+    num_resampled: int
+    num_downmixed: int
+
+
+class _Utterances(NamedTuple):
+    """What a list says: the name and speaker of each utterance; `place(index)` is (path, line)."""
+
+    names: Sequence
+    speakers: Sequence
+    place: Callable
+
+
+def prepare_training(
+    labels_path,
+    data_dir,
+    manifest_path,
+    sample_rate=16000,
+    min_seconds=0.1,
+    num_workers=None,
+    progress=True,
+):
+    """Checks a label file and its audio, and writes the manifest to train on.
+
+    What is known of the audio is kept beside the manifest (`.audio.npz`): files that have not
+    changed since the last run aren't opened again. A manifest that would be the same keeps its
+    time.
+
+    Arguments
+    ---------
+    labels_path : str or Path
+        `PATH LABEL -1` a line.
+    data_dir : str or Path
+        The directory in which the paths of the label file are looked up.
+    manifest_path : str or Path
+        Where the manifest goes; its folder is made.
+    sample_rate : int
+        In Hz. Recordings at another rate are counted: they are resampled when they are read.
+    min_seconds : float
+        Shorter utterances are an error.
+    num_workers : int or None
+        Number of threads that read audio; None chooses.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    manifest : Manifest
+
+    Raises
+    ------
+    InputError
+        With all problems of the label file; or, if it is right, with all of its audio. Then no
+        manifest is written.
+    """
+    labels = read_labels(labels_path)
+    utterances = _Utterances(
+        labels.names, labels.speakers, lambda index: (labels.path, labels.lines[index])
+    )
+    with _examined(utterances, data_dir, manifest_path, num_workers, progress) as audios:
+        audios = _refuse_repeats(utterances, audios)
+        return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
+
+
+def prepare_trials(
+    trials,
+    data_dir,
+    manifest_path,
+    sample_rate=16000,
+    min_seconds=0.1,
+    num_workers=None,
+    progress=True,
+):
+    """Checks the audio of trials, and writes a manifest with each utterance once.
+
+    Arguments
+    ---------
+    trials : local.trials.Trials
+    data_dir, manifest_path, sample_rate, min_seconds, num_workers, progress
+        As for `prepare_training`.
+
+    Returns
+    -------
+    manifest : Manifest
+        In the order of `trials.utterances`, with an empty `spk_id`.
+
+    Raises
+    ------
+    InputError
+        With all problems of the audio, each with the place where a trial mentions it first.
+    """
+    utterances = _Utterances(
+        trials.utterances, [""] * len(trials.utterances), trials.places.__getitem__
+    )
+    with _examined(utterances, data_dir, manifest_path, num_workers, progress) as audios:
+        return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
+
+
+def _examined(utterances, data_dir, manifest_path, num_workers, progress):
+    if not os.path.isdir(data_dir):
+        raise InputError(f"{data_dir}: there is no such data directory")
+    folder = Path(manifest_path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be made ({error.strerror})") from error
+    table_path = Path(manifest_path).with_suffix(".audio.npz")
+    # Paths are the same however the directory is given, so that what is kept is found again.
+    data_dir = os.path.realpath(data_dir)
+    # Closing it saves the table, also after an error.
+    return closing(examine_audio(utterances.names, data_dir, table_path, num_workers, progress))
+
+
+def _refuse_repeats(utterances, audios):
+    """Two names of one file ('a' and 'a.wav') are as wrong as one name twice."""
+    first = {}
+    for index, audio in enumerate(audios):
+        earlier = first.setdefault(audio.path, index)
+        if earlier != index and not audio.problem:
+            line = utterances.place(earlier)[1]
+            name = utterances.names[earlier]
+            audio = audio._replace(problem=f"{audio.path} is already on line {line}, as '{name}'")
+        yield audio
+
+
+def _write_manifest(utterances, audios, path, sample_rate, min_seconds):
+    path = Path(path)
+    problems = Problems()
+    sound = _sound(utterances, audios, min_seconds, problems)
+    with replacing(path) as temporary:
+        manifest = _write_rows(temporary, path, utterances, sound, sample_rate)
+        problems.raise_if_any()
+        is_same = path.exists() and filecmp.cmp(path, temporary, shallow=False)
+        if is_same:
+            # It keeps its time, so that nothing made from it looks out of date.
+            shutil.copystat(path, temporary)
+    _log(manifest, sample_rate, is_same)
+    return manifest
+
+
+def _sound(utterances, audios, min_seconds, problems):
+    """The indices and audio of the utterances without a problem; the problems are collected."""
+    for index, audio in enumerate(audios):
+        problem = audio.problem or _length_problem(audio, min_seconds)
+        if problem:
+            problems.add(*utterances.place(index), problem)
+        else:
+            yield index, audio
+
+
+def _length_problem(audio, min_seconds):
+    seconds = audio.info.num_samples / audio.info.sample_rate
+    if seconds >= min_seconds:
+        return None
+    return f"{audio.path} is too short: {seconds:.3g} s, at least {min_seconds:g} s are needed"
+
+
+def _write_rows(temporary, path, utterances, sound, sample_rate):
+    num_utterances = num_resampled = num_downmixed = 0
+    total_seconds = 0.0
+    with open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for index, audio in sound:
+            info = audio.info
+            seconds = info.num_samples / info.sample_rate
+            name, speaker = utterances.names[index], utterances.speakers[index]
+            writer.writerow((name, round(seconds, 6), audio.path, 0, info.num_samples, speaker))
+            num_utterances += 1
+            total_seconds += seconds
+            num_resampled += info.sample_rate != sample_rate
+            num_downmixed += info.num_channels > 1
+    num_speakers = len(set(utterances.speakers) - {""})
+    return Manifest(path, num_utterances, num_speakers, total_seconds, num_resampled, num_downmixed)
+
+
+def _log(manifest, sample_rate, is_same):
+    logger.info(
+        "%s (%s): %d utterances%s, %.2f hours",
+        manifest.path,
+        "unchanged" if is_same else "written",
+        manifest.num_utterances,
+        f" of {manifest.num_speakers} speakers" if manifest.num_speakers else "",
+        manifest.seconds / 3600,
+    )
+    if manifest.num_resampled:
+        logger.info("%d are not at %d Hz: resampled", manifest.num_resampled, sample_rate)
+    if manifest.num_downmixed:
+        logger.info("%d have several channels: averaged", manifest.num_downmixed)

@@ -1,0 +1,71 @@
+"""The user's files to checked manifests: what training and stage 2 of run.sh both do first."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from local.manifests import Manifest, prepare_training, prepare_trials
+from local.overlap import shared_speakers
+from local.trials import Trials, read_trials
+
+# The settings that `prepare` takes.
+SETTINGS = (
+    "train_labels_path",
+    "train_data_dir",
+    "valid_clients",
+    "valid_impostors",
+    "valid_data_dir",
+    "manifest_dir",
+    "sample_rate",
+    "min_seconds",
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Prepared(NamedTuple):
+    """The manifests of a training run, and its trials."""
+
+    train: Manifest
+    valid: Manifest
+    trials: Trials
+
+
+def prepare(
+    train_labels_path,
+    train_data_dir,
+    valid_clients,
+    valid_impostors,
+    valid_data_dir,
+    manifest_dir,
+    sample_rate=16000,
+    min_seconds=0.1,
+    progress=True,
+):
+    """Checks all lists and audio of a training run and writes `train.csv` and `valid.csv`.
+
+    The arguments are the settings of the same names in `hparams/vgg.yaml`.
+
+    Returns
+    -------
+    prepared : Prepared
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong in the first file or directory that has something wrong.
+    """
+    trials = read_trials(valid_clients, valid_impostors)
+    options = {"sample_rate": sample_rate, "min_seconds": min_seconds, "progress": progress}
+    manifests = Path(manifest_dir)
+    train = prepare_training(train_labels_path, train_data_dir, manifests / "train.csv", **options)
+    valid = prepare_trials(trials, valid_data_dir, manifests / "valid.csv", **options)
+    shared = shared_speakers(train.path, valid.path)
+    if shared:
+        logger.warning(
+            "%d training speakers seem to be in the trials too (%s): the EER will look better "
+            "than it is",
+            len(shared),
+            ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else ""),
+        )
+    return Prepared(train, valid, trials)
