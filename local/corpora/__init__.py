@@ -1,0 +1,1 @@
+"""One module a corpus: each writes the documented label and trial files."""

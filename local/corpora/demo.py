@@ -1,0 +1,152 @@
+"""The demo corpus: synthetic speech of many voices, made offline in seconds.
+
+    python local/corpora/demo.py data/demo
+
+It writes audio files and the lists that one's own data would come with: train_labels.txt,
+valid_clients.txt and valid_impostors.txt. A corpus that is already there with the same settings
+stays as it is; the same settings always give the same bytes.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from local.corpora.espeak import find_espeak
+from local.corpora.lists import choose_trials, write_lines, write_lists
+from local.corpora.synthetic import VOICES, Settings, cast_speakers, describe, record_speaker
+from local.errors import InputError
+
+DESCRIPTION = "corpus.json"  # written last: a folder that has it is complete
+
+
+def main(arguments=None):
+    """Makes the corpus that the command line asks for; returns the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    out_dir, workers = options.pop("out_dir"), options.pop("workers")
+    try:
+        made = make_corpus(out_dir, Settings(**options), workers)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{out_dir}: demo corpus {'made' if made else 'already there'}")
+    return 0
+
+
+def make_corpus(out_dir, settings, workers=1):
+    """Makes the corpus, complete or not at all.
+
+    Arguments
+    ---------
+    out_dir : pathlib.Path
+        Where to. A demo corpus of other settings that is there is replaced.
+    settings : Settings
+        What to make.
+    workers : int
+        How many processes record. The bytes do not depend on it.
+
+    Returns
+    -------
+    made : bool
+        False if the corpus was already there.
+
+    Raises
+    ------
+    InputError
+        If the settings can't be met, or out_dir holds something else or can't be written.
+    """
+    _check(settings)
+    description = json.dumps(describe(settings), indent=2)
+    try:
+        if _is_there(out_dir, description):
+            return False
+        find_espeak()
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the final place, so that renaming is enough, and removed however this ends.
+        with tempfile.TemporaryDirectory(prefix=".demo.", dir=out_dir.parent) as work:
+            corpus = Path(work) / "corpus"
+            _build(corpus, settings, workers)
+            write_lines(corpus / DESCRIPTION, [description])
+            if out_dir.exists():
+                out_dir.rename(Path(work) / "old")
+            corpus.rename(out_dir)
+    except OSError as error:
+        raise InputError(f"{out_dir}: the demo corpus can't be written ({error})") from error
+    return True
+
+
+def _check(settings):
+    num_speakers = settings.train_speakers + settings.trial_speakers
+    if num_speakers > len(VOICES):
+        raise InputError(f"{num_speakers} speakers asked for, but there are {len(VOICES)} voices")
+    for name in ("train_speakers", "trial_speakers", "utterances"):
+        if getattr(settings, name) < 2:
+            raise InputError(f"--{name} {getattr(settings, name)}: at least 2 are needed")
+    if settings.trials < 1:
+        raise InputError(f"--trials {settings.trials}: at least 1 is needed")
+    if settings.min_snr > settings.max_snr:
+        raise InputError(f"--min_snr {settings.min_snr} is above --max_snr {settings.max_snr}")
+    if not 0 <= settings.pitch_spread <= 50:
+        raise InputError(f"--pitch_spread {settings.pitch_spread} is not between 0 and 50")
+
+
+def _is_there(out_dir, description):
+    """Says whether this very corpus is there; refuses a folder that holds something else."""
+    if not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir())):
+        return False
+    if not (out_dir / DESCRIPTION).is_file():
+        raise InputError(f"{out_dir} holds something else than a demo corpus; name a new folder")
+    return (out_dir / DESCRIPTION).read_text(encoding="utf-8") == f"{description}\n"
+
+
+def _build(corpus, settings, workers):
+    recordings = _record_all(cast_speakers(settings), settings, corpus / "audio", workers)
+    training = recordings[: settings.train_speakers]
+    trial_speakers = dict(enumerate(recordings[settings.train_speakers :]))
+    rng = random.Random(settings.seed)
+    write_lists(corpus, training, *choose_trials(trial_speakers, settings.trials, rng))
+
+
+def _record_all(speakers, settings, audio_dir, workers):
+    record = partial(record_speaker, settings=settings, audio_dir=audio_dir)
+    if workers < 2:
+        return [record(speaker) for speaker in speakers]
+    # "spawn", because the fork of a process with threads may hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(record, speakers))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out_dir", type=Path, help="folder to make")
+    for name, explanation in {
+        "seed": "decides voices, texts, sounds and trials",
+        "train_speakers": "voices to train on",
+        "trial_speakers": "other voices, for the trials",
+        "utterances": "of each voice",
+        "trials": "of each kind, client and impostor",
+        "min_snr": "signal-to-noise ratio of the noisiest utterances, in dB",
+        "max_snr": "signal-to-noise ratio of the cleanest utterances, in dB",
+        "pitch_spread": "how far utterances leave the pitch of their voice, 0 to 50",
+    }.items():
+        default = getattr(Settings, name)
+        parser.add_argument(
+            f"--{name}", type=type(default), default=default, help=f"{explanation} ({default})"
+        )
+    workers = min(4, os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=workers, help=f"processes ({workers})")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Speech by espeak-ng, which the package espeakng-loader brings with all its voices."""
+
+import ctypes
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from local.errors import InputError
+
+SAMPLE_RATE = 22_050  # of what espeak-ng gives, in hertz
+
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+_DO_NOT_EXIT = 0x8000  # otherwise espeak-ng ends the whole process where it doesn't find its data
+_UTF8 = 1
+_RATE, _VOLUME, _PITCH = 1, 2, 3
+_QUIET = 25  # of 100, the default, at which some voices clip
+
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+
+
+class EspeakVoice:
+    """One voice, in a state that nothing spoken before has touched.
+
+    From one utterance to the next espeak-ng keeps a state (the phase of the pitch's flutter, for
+    one) that nothing resets. Each voice therefore loads a copy of the library under its own name:
+    the same utterances in the same order always sound the same, whatever was spoken before.
+
+    Arguments
+    ---------
+    accent : str
+        A language of espeak-ng, such as "en-us" or "en-gb-scotland".
+    variant : str
+        A file in the folder `voices/!v` of espeak-ng's data, such as "f1" or "Andy".
+    folder : pathlib.Path
+        An existing folder, in which the voice makes one for its copy of the library.
+    seed : int
+        Seed of the noise in the voice (breath, roughness).
+
+    Raises
+    ------
+    InputError
+        If espeak-ng is missing or can't be loaded, or there is no such accent or variant.
+
+    Example
+    -------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     voice = EspeakVoice("en-us", "f1", pathlib.Path(folder), seed=0)
+    ...     samples = voice.speak("Good morning, everybody.", pitch=50, words_per_minute=170)
+    >>> samples.dtype, len(samples) > SAMPLE_RATE
+    (dtype('int16'), True)
+    """
+
+    def __init__(self, accent, variant, folder, seed):
+        library_path, data_path = find_espeak()
+        # espeak-ng itself takes its standard voice, without a word, for a variant it doesn't know.
+        if not os.path.isfile(os.path.join(data_path, "voices", "!v", variant)):
+            raise InputError(f"espeak-ng has no voice variant '{variant}' in {data_path}/voices/!v")
+        home = Path(tempfile.mkdtemp(dir=folder))
+        self._library = _load_copy(library_path, home / "library")
+        self._chunks = []
+        self._callback = _Callback(self._keep)  # held here: it must live as long as the library
+        # A link, as espeak-ng cuts paths at 160 characters and an installed package may lie deep.
+        (home / "espeak-ng-data").symlink_to(data_path, target_is_directory=True)
+        self._start(home, f"{accent}+{variant}")
+        # Its noise comes from its own generator in places, from the C library's in others.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+        ctypes.CDLL(None).srand(seed)
+
+    def speak(self, text, pitch, words_per_minute):
+        """Says a text.
+
+        Arguments
+        ---------
+        text : str
+            What to say.
+        pitch : int
+            0 to 100 on espeak-ng's scale, where 50 is the voice's own pitch.
+        words_per_minute : int
+            The rate, 80 to 450.
+
+        Returns
+        -------
+        samples : (samples,) np.ndarray of int16
+            At SAMPLE_RATE.
+        """
+        self._chunks.clear()
+        for parameter, value in ((_RATE, words_per_minute), (_VOLUME, _QUIET), (_PITCH, pitch)):
+            self._library.espeak_SetParameter(parameter, value, 0)
+        encoded = text.encode()
+        self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
+        return np.concatenate(self._chunks)
+
+    def _start(self, home, name):
+        rate = self._library.espeak_Initialize(
+            _AUDIO_OUTPUT_SYNCHRONOUS, 0, str(home).encode(), _DO_NOT_EXIT
+        )
+        if rate != SAMPLE_RATE:
+            raise InputError(f"espeak-ng did not start with its data in {home} (answer {rate})")
+        self._library.espeak_SetSynthCallback(self._callback)
+        if self._library.espeak_SetVoiceByName(name.encode()) != 0:
+            raise InputError(f"espeak-ng has no voice '{name}'")
+
+    def _keep(self, samples, num_samples, _events):
+        if num_samples > 0:
+            self._chunks.append(np.ctypeslib.as_array(samples, (num_samples,)).copy())
+        return 0  # go on
+
+
+def find_espeak():
+    """Returns the paths of espeak-ng's library and of its data, or says how to install them."""
+    try:
+        import espeakng_loader
+    except ImportError:
+        raise InputError(
+            "the demo corpus is spoken by the package espeakng-loader, which is not installed; "
+            "install it: python -m pip install espeakng-loader==0.2.4"
+        ) from None
+    return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+
+
+def _load_copy(library_path, copy):
+    shutil.copy(library_path, copy)
+    try:
+        return ctypes.CDLL(str(copy))
+    except OSError as error:
+        raise InputError(f"espeak-ng's library {library_path} can't be loaded: {error}") from error

@@ -1,0 +1,138 @@
+"""Lists for one's own recordings: a folder for each speaker, with audio at any depth below it.
+
+    python local/corpora/folder.py FOLDER --out_dir lists
+
+FOLDER/SPEAKER/**/*.wav (or .flac .ogg .opus .mp3 .sph) becomes train_labels.txt,
+valid_clients.txt and valid_impostors.txt, and speakers.txt says which label is which speaker.
+No speaker is both in training and in the trials. The same arguments always give the same lists.
+"""
+
+import argparse
+import os
+import random
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from local.corpora.lists import choose_trials, write_lines, write_lists
+from local.corpora.recordings import find_utterances
+from local.errors import InputError
+
+
+def main(arguments=None):
+    """Writes the lists that the command line asks for; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        _make_lists(**vars(options))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def split_speakers(utterances, trial_speakers, rng):
+    """Sets speakers apart for the trials.
+
+    Arguments
+    ---------
+    utterances : dict
+        Speaker -> list of names. Only speakers with two utterances or more serve for trials.
+    trial_speakers : float
+        From 1: how many. Below 1: which share of the speakers, but 2 at least.
+    rng : random.Random
+        Source of the choice.
+
+    Returns
+    -------
+    training, trials : dict
+        As `utterances`, with two speakers or more in each.
+
+    Raises
+    ------
+    InputError
+        If there are too few speakers.
+    """
+    is_share = 0 < trial_speakers < 1
+    wanted = max(2, round(trial_speakers * len(utterances))) if is_share else int(trial_speakers)
+    able = [speaker for speaker, names in utterances.items() if len(names) > 1]
+    if wanted < 2:
+        raise InputError(
+            f"--trial_speakers {trial_speakers:g}: impostor trials need 2 speakers or more"
+        )
+    if len(utterances) < wanted + 2:
+        raise InputError(
+            f"{len(utterances)} speakers are too few: {wanted} for trials (--trial_speakers) and "
+            "at least 2 others to train on are needed"
+        )
+    if len(able) < wanted:
+        raise InputError(
+            f"{wanted} speakers are needed for trials (--trial_speakers), but only {len(able)} "
+            "have two recordings or more, which client trials take"
+        )
+    chosen = set(rng.sample(able, wanted))
+    training = {name: own for name, own in utterances.items() if name not in chosen}
+    return training, {name: utterances[name] for name in sorted(chosen)}
+
+
+def _make_lists(folder, out_dir, trial_speakers, trials, seed):
+    if trials < 1:
+        raise InputError(f"--trials {trials}: at least 1 is needed")
+    rng = random.Random(seed)
+    training, others = split_speakers(find_utterances(folder), trial_speakers, rng)
+    clients, impostors = choose_trials(others, trials, rng)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out_dir}: can't be made ({error.strerror})") from error
+    lists = write_lists(out_dir, list(training.values()), clients, impostors)
+    speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
+    speakers_path = write_lines(out_dir / "speakers.txt", speakers)
+    num_utterances = sum(map(len, training.values()))
+    print(f"{lists[0]}: {num_utterances} utterances of {len(training)} speakers")
+    print(f"{lists[1]}: {len(clients)} trials of {len(others)} other speakers")
+    print(f"{lists[2]}: {len(impostors)} trials of the same")
+    print(f"{speakers_path}: the speaker of each label")
+    print(f"To train:\n  {_train_command(folder, lists)}")
+
+
+def _train_command(folder, lists):
+    labels, clients, impostors = lists
+    options = {
+        "train_data_dir": folder,
+        "train_labels_path": labels,
+        "valid_data_dir": folder,
+        "valid_clients": clients,
+        "valid_impostors": impostors,
+        "out_dir": Path("results", folder.resolve().name),
+    }
+    command = ["python", os.path.relpath(ROOT / "recipes/train_vgg.py")]
+    command += [os.path.relpath(ROOT / "hparams/vgg.yaml")]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
+    return shlex.join(command)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="has a folder for each speaker")
+    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the lists")
+    parser.add_argument(
+        "--trial_speakers",
+        type=float,
+        default=0.2,
+        help="kept for trials: how many, or below 1 which share of all (0.2)",
+    )
+    parser.add_argument(
+        "--trials", type=int, default=5000, help="of each kind, client and impostor (5000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides speakers and trials (0)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
