@@ -1,0 +1,1 @@
+"""The network: front ends, poolings, the embedding extractor and its losses. Tensors only."""

@@ -1,0 +1,108 @@
+"""The speaker embedding extractor: features to embeddings, apart from the classifier."""
+
+from speechbrain.lobes.models.ECAPA_TDNN import Classifier
+from speechbrain.utils.autocast import fwd_default_precision
+from torch import nn
+
+
+class EmbeddingHead(nn.Module):
+    """From the pooled vector to the embedding, in float32.
+
+    Arguments
+    ---------
+    input_size : int
+        Values of the pooled vector.
+    embedding_size : int
+        Values of an embedding.
+    hidden_size : int
+        Of the linear layer with ReLU before the last one; 0 for none.
+    relu : bool
+        Between the last linear layer and its batch norm, as in the original.
+
+    Example
+    -------
+    >>> EmbeddingHead(20, embedding_size=400, hidden_size=400)(torch.rand(2, 20)).shape
+    torch.Size([2, 400])
+    """
+
+    def __init__(self, input_size, embedding_size=400, hidden_size=400, relu=True):
+        super().__init__()
+        self.hidden = nn.Sequential()
+        if hidden_size:
+            self.hidden = nn.Sequential(nn.Linear(input_size, hidden_size), nn.ReLU())
+            input_size = hidden_size
+        self.linear = nn.Linear(input_size, embedding_size)
+        self.activation = nn.ReLU() if relu else nn.Identity()
+        self.norm = nn.BatchNorm1d(embedding_size)
+
+    def forward(self, pooled):
+        return self.norm(self.activation(self.linear(self.hidden(pooled))))
+
+
+class EmbeddingExtractor(nn.Module):
+    """Features to embeddings: front end, pooling and head.
+
+    The front end follows autocast; pooling and head cost little and are computed in float32.
+
+    Arguments
+    ---------
+    front_end : torch.nn.Module
+        See `VGG`.
+    pooling, head : callable
+        Size of the input -> module: `make_pooling` and `EmbeddingHead`, by `!name:` in YAML.
+
+    Example
+    -------
+    >>> from local.models.pooling import Statistics
+    >>> from local.models.vgg import VGG
+    >>> extractor = EmbeddingExtractor(VGG([8, 16]), Statistics, EmbeddingHead)
+    >>> extractor(torch.rand(2, 100, 80)).shape
+    torch.Size([2, 400])
+    """
+
+    def __init__(self, front_end, pooling, head):
+        super().__init__()
+        self.front_end = front_end
+        self.pooling = pooling(front_end.output_size)
+        self.head = head(self.pooling.output_size)
+
+    def forward(self, features, lengths=None):
+        """(batch, frames, num_features), (batch,) frames or None -> (batch, embedding_size)."""
+        states, num_states = self.front_end(features, lengths)
+        return self._embed(states, num_states)
+
+    @fwd_default_precision
+    def _embed(self, states, num_states):
+        return self.head(self.pooling(states, num_states))
+
+
+class SpeakerClassifier(nn.Module):
+    """Cosines between an embedding and a learnt direction for each training speaker.
+
+    Only training needs it.
+
+    Arguments
+    ---------
+    embedding_size : int
+        Values of an embedding.
+    num_speakers : int
+        Training speakers.
+    projection : bool
+        A linear layer between the embedding and the cosines, as in the original.
+
+    Example
+    -------
+    >>> SpeakerClassifier(400, num_speakers=101, projection=True)(torch.rand(2, 400)).shape
+    torch.Size([2, 101])
+    """
+
+    def __init__(self, embedding_size, num_speakers, projection=False):
+        super().__init__()
+        self.projection = nn.Identity()
+        if projection:
+            self.projection = nn.Linear(embedding_size, embedding_size)
+        self.cosines = Classifier(embedding_size, out_neurons=num_speakers)
+
+    @fwd_default_precision
+    def forward(self, embeddings):
+        return self.cosines(self.projection(embeddings)).squeeze(1)

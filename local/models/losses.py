@@ -1,0 +1,93 @@
+"""Margin softmax over SpeechBrain's losses, with a margin that may change while training."""
+
+import torch
+from speechbrain.nnet.losses import AdditiveAngularMargin, AngularMargin, LogSoftmaxWrapper
+from speechbrain.utils.autocast import fwd_default_precision
+
+MARGINS = {"am": AngularMargin, "aam": AdditiveAngularMargin}
+SCHEDULES = ("constant", "linear", "annealing")
+
+
+class MarginSoftmax(torch.nn.Module):
+    """Cross entropy of scaled cosines, with a margin taken off the true speaker's.
+
+    Arguments
+    ---------
+    kind : str
+        "am": off the cosine (https://arxiv.org/abs/1801.05599); "aam": on the angle
+        (https://arxiv.org/abs/1801.07698).
+    margin : float
+        For "am" in units of the cosine, for "aam" in radians.
+    scale : float
+        Of the cosines.
+    schedule : str
+        Of the margin: "constant", "linear" or "annealing"; see `linear_rise` and `annealing`.
+    rise_start, rise_stop : float
+        Shares of the training between which "linear" goes from 0 to the margin.
+
+    Example
+    -------
+    >>> loss = MarginSoftmax("am", margin=0.4, scale=30.0)
+    >>> cosines = torch.tensor([[0.9, 0.1], [0.2, 0.7]])
+    >>> loss(cosines, torch.tensor([0, 1])) > 0
+    tensor(True)
+    """
+
+    def __init__(
+        self, kind="am", margin=0.4, scale=30.0, schedule="constant", rise_start=0.0, rise_stop=0.4
+    ):
+        super().__init__()
+        if kind not in MARGINS:
+            raise ValueError(f"the margin is am or aam, not {kind!r}")
+        if schedule not in SCHEDULES:
+            raise ValueError(f"margin schedule {schedule!r} is none of {', '.join(SCHEDULES)}")
+        self.kind = kind
+        self.margin = margin
+        self.scale = scale
+        self.schedule = schedule
+        self.rise = (rise_start, rise_stop)
+        self.set_step(0, 1)
+
+    def set_step(self, step, num_steps):
+        """Sets the margin to what the schedule gives after `step` of `num_steps` updates."""
+        factor = 1.0
+        if self.schedule == "linear":
+            factor = linear_rise(step / num_steps, *self.rise)
+        elif self.schedule == "annealing":
+            factor = annealing(step)
+        # SpeechBrain's margins have no parameters, and compute their constants when made.
+        self.loss = LogSoftmaxWrapper(
+            MARGINS[self.kind](margin=self.margin * factor, scale=self.scale)
+        )
+
+    @fwd_default_precision
+    def forward(self, cosines, labels):
+        """(batch, speakers) and (batch,) -> the mean loss."""
+        return self.loss(cosines.unsqueeze(1), labels.unsqueeze(1))
+
+
+def linear_rise(share, start, stop):
+    """0 up to the share `start` of the training, 1 from `stop` on, a straight line between.
+
+    Example
+    -------
+    >>> [linear_rise(share, start=0.25, stop=0.75) for share in (0.0, 0.5, 1.0)]
+    [0.0, 0.5, 1.0]
+    """
+    if stop <= start:
+        return float(share >= stop)
+    return min(1.0, max(0.0, (share - start) / (stop - start)))
+
+
+def annealing(step, base=1000.0, gamma=1e-4, power=2.0, minimum=0.0):
+    """The original's: 1 / (1 + a), where a = max(minimum, base / (1 + gamma * step)^power).
+
+    The factor on the margin is the mean of the cosine with weight a and of the cosine less the
+    margin with weight 1 (A-softmax, https://arxiv.org/abs/1704.08063).
+
+    Example
+    -------
+    >>> round(annealing(0), 6), round(annealing(1_000_000), 3)
+    (0.000999, 0.911)
+    """
+    return 1 / (1 + max(minimum, base / (1 + gamma * step) ** power))

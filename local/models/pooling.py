@@ -1,0 +1,219 @@
+"""Poolings: a sequence of states to one vector.
+
+Each maps (batch, states, values) and the number of states of each utterance, (batch,) or None,
+to (batch, output_size). What is behind an utterance's last state changes nothing.
+"""
+
+import math
+
+import torch
+from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
+from torch import nn
+
+from local.features import length_mask, masked_mean
+
+# Under the square root of a deviation: its gradient is finite where all states are equal.
+MIN_VARIANCE = 1e-5
+
+
+class TemporalAverage(nn.Module):
+    """Mean of the states.
+
+    Example
+    -------
+    >>> pooling = TemporalAverage(320)
+    >>> pooling(torch.rand(2, 22, 320)).shape
+    torch.Size([2, 320])
+    """
+
+    def __init__(self, input_size):
+        super().__init__()
+        self.output_size = input_size
+
+    def forward(self, states, lengths=None):
+        return masked_mean(states, state_mask(states, lengths)).squeeze(1)
+
+
+class Statistics(nn.Module):
+    """Mean and standard deviation of the states (http://arxiv.org/abs/1803.09153).
+
+    SpeechBrain's StatisticsPooling adds noise, in evaluation too.
+
+    Example
+    -------
+    >>> pooling = Statistics(320)
+    >>> pooling(torch.rand(2, 22, 320)).shape
+    torch.Size([2, 640])
+    """
+
+    def __init__(self, input_size):
+        super().__init__()
+        self.output_size = 2 * input_size
+
+    def forward(self, states, lengths=None):
+        mask = state_mask(states, lengths)
+        mean = masked_mean(states, mask)
+        variance = masked_mean((states - mean).square(), mask)
+        deviation = variance.clamp(min=MIN_VARIANCE).sqrt()
+        return torch.cat([mean, deviation], dim=2).squeeze(1)
+
+
+class AttentiveStatistics(nn.Module):
+    """Mean and deviation weighted by an attention for each value: SpeechBrain's ECAPA pooling.
+
+    Example
+    -------
+    >>> pooling = AttentiveStatistics(320)
+    >>> pooling(torch.rand(2, 22, 320)).shape
+    torch.Size([2, 640])
+    """
+
+    def __init__(self, input_size, attention_size=128):
+        super().__init__()
+        self.output_size = 2 * input_size
+        self.pooling = AttentiveStatisticsPooling(input_size, attention_size)
+
+    def forward(self, states, lengths=None):
+        relative = None
+        if lengths is not None:
+            # It multiplies by the number of states and keeps what is smaller: half a state
+            # less is the same number, whichever way the product is rounded.
+            relative = (lengths - 0.5) / states.shape[1]
+        return self.pooling(states.transpose(1, 2), relative).squeeze(2)
+
+
+class MultiHeadAttention(nn.Module):
+    """A query for each head over its slice of the states (https://arxiv.org/abs/1906.09890).
+
+    With one head it is the plain attention pooling.
+
+    Arguments
+    ---------
+    input_size : int
+        Values of a state.
+    num_heads : int
+        Slices of the state.
+    score_scale : str
+        What the scores are divided by: "heads", the square root of the number of heads (the
+        original code), or "head_size", that of the slice's size (its paper).
+
+    Example
+    -------
+    >>> pooling = MultiHeadAttention(320, num_heads=16)
+    >>> pooling(torch.rand(2, 22, 320)).shape
+    torch.Size([2, 320])
+    """
+
+    def __init__(self, input_size, num_heads=1, score_scale="head_size"):
+        super().__init__()
+        if num_heads < 1 or input_size % num_heads:
+            raise ValueError(f"num_heads {num_heads} does not divide the {input_size} values")
+        self.output_size = input_size
+        self.query = nn.Parameter(torch.empty(num_heads, input_size // num_heads))
+        nn.init.xavier_normal_(self.query)
+        divisors = {"heads": num_heads, "head_size": self.query.shape[1]}
+        if score_scale not in divisors:
+            raise ValueError(f"score_scale is heads or head_size, not {score_scale!r}")
+        self.scale = 1 / math.sqrt(divisors[score_scale])
+
+    def forward(self, states, lengths=None):
+        return self.contexts(states, lengths).flatten(start_dim=1)
+
+    def contexts(self, states, lengths=None):
+        """The weighted mean of each head: (batch, num_heads, input_size // num_heads)."""
+        heads = states.unflatten(2, self.query.shape)  # (batch, states, heads, head_size)
+        return torch.einsum("bth,bthd->bhd", self.weights(states, lengths), heads)
+
+    def weights(self, states, lengths=None):
+        """The alignment, which sums to 1 over the states: (batch, states, num_heads)."""
+        heads = states.unflatten(2, self.query.shape)
+        scores = torch.einsum("bthd,hd->bth", heads, self.query) * self.scale
+        mask = state_mask(states, lengths)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return scores.softmax(dim=1)
+
+
+class DoubleMultiHeadAttention(MultiHeadAttention):
+    """A second attention over the heads' vectors (https://arxiv.org/abs/2007.13199).
+
+    Arguments
+    ---------
+    input_size, num_heads, score_scale
+        As in MultiHeadAttention.
+    head_drop : float
+        While training, the share of heads that the second attention does not see; at least
+        one is always left.
+
+    Example
+    -------
+    >>> pooling = DoubleMultiHeadAttention(320, num_heads=16)
+    >>> pooling(torch.rand(2, 22, 320)).shape
+    torch.Size([2, 20])
+    """
+
+    def __init__(self, input_size, num_heads=16, score_scale="head_size", head_drop=0.0):
+        super().__init__(input_size, num_heads, score_scale)
+        if not 0 <= head_drop < 1:
+            raise ValueError(f"head_drop is at least 0 and below 1, not {head_drop}")
+        self.output_size = input_size // num_heads
+        self.head_drop = head_drop
+        self.head_query = nn.Parameter(torch.empty(1, self.output_size))
+        nn.init.xavier_normal_(self.head_query)
+
+    def forward(self, states, lengths=None):
+        contexts = self.contexts(states, lengths)
+        scores = contexts @ self.head_query[0] / math.sqrt(self.output_size)  # (batch, heads)
+        if self.training and self.head_drop:
+            scores = scores.masked_fill(self._dropped(scores), float("-inf"))
+        return torch.einsum("bh,bhd->bd", scores.softmax(dim=1), contexts)
+
+    def _dropped(self, scores):
+        draws = torch.rand_like(scores)
+        # The head with the largest draw stays: without one the softmax would be NaN.
+        return (draws < self.head_drop) & (draws < draws.amax(dim=1, keepdim=True))
+
+
+POOLINGS = {
+    "attention": MultiHeadAttention,
+    "multi_head": MultiHeadAttention,
+    "double_multi_head": DoubleMultiHeadAttention,
+    "temporal_average": TemporalAverage,
+    "statistics": Statistics,
+    "attentive_statistics": AttentiveStatistics,
+}
+
+
+def make_pooling(
+    input_size, name, num_heads=16, score_scale="head_size", head_drop=0.0, attention_size=128
+):
+    """The pooling of that name; each takes of the settings what concerns it.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, and heads that do not divide the values.
+
+    Example
+    -------
+    >>> make_pooling(320, "double_multi_head", num_heads=16).output_size
+    20
+    """
+    settings = {
+        "attention": {"score_scale": score_scale},
+        "multi_head": {"num_heads": num_heads, "score_scale": score_scale},
+        "double_multi_head": {
+            "num_heads": num_heads,
+            "score_scale": score_scale,
+            "head_drop": head_drop,
+        },
+        "attentive_statistics": {"attention_size": attention_size},
+    }
+    if name not in POOLINGS:
+        raise ValueError(f"pooling {name!r} is unknown: take one of {', '.join(POOLINGS)}")
+    return POOLINGS[name](input_size, **settings.get(name, {}))
+
+
+def state_mask(states, lengths):
+    """(batch, states, 1), True where an utterance has a state; None where lengths is None."""
+    return None if lengths is None else length_mask(lengths, states.shape[1]).unsqueeze(2)

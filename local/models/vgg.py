@@ -1,0 +1,119 @@
+"""VGG front ends: log-mel features to a sequence of states."""
+
+import torch
+from torch import nn
+
+from local.features import length_mask
+
+
+def vgg_channels(num_blocks, width):
+    """Channels of each block, doubled from block to block up to `width`.
+
+    Example
+    -------
+    >>> vgg_channels(num_blocks=4, width=1024)  # VGG4L
+    [128, 256, 512, 1024]
+    >>> vgg_channels(num_blocks=3, width=1024)  # VGG3L
+    [256, 512, 1024]
+    """
+    smallest, rest = divmod(width, 2 ** (num_blocks - 1))
+    if rest or smallest < 1:
+        raise ValueError(
+            f"width {width} can't be halved {num_blocks - 1} times for {num_blocks} blocks: "
+            f"take a multiple of {2 ** (num_blocks - 1)}"
+        )
+    return [smallest * 2**block for block in range(num_blocks)]
+
+
+class MaskedConv(nn.Module):
+    """3x3 convolution, optional batch norm, ReLU, zeros behind the end of each utterance.
+
+    What is behind the end stays zero, as the padding of the convolution is: so the next one
+    sees for each utterance of a batch what it would see for that utterance alone.
+    """
+
+    def __init__(self, in_channels, out_channels, batch_norm):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not batch_norm)
+        self.norm = nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity()
+
+    def forward(self, images, mask):
+        images = torch.relu_(self.norm(self.conv(images)))
+        return images if mask is None else images * mask.to(images.dtype)
+
+
+class VGG(nn.Module):
+    """Blocks of two 3x3 convolutions with ReLU and a 2x2 max-pool that rounds up.
+
+    The front end of "Double Multi-Head Attention for Speaker Verification"
+    (https://arxiv.org/abs/2007.13199). A front end is anything that maps
+    (batch, frames, features) and lengths to (batch, states, values) and lengths, and says by
+    `output_size` how many values.
+
+    Arguments
+    ---------
+    channels : list of int
+        Of each block; see `vgg_channels`.
+    num_features : int
+        Features a frame.
+    batch_norm : bool
+        After each convolution; the original has none.
+    convs_per_block : int
+        Two in the original.
+    channels_last : bool
+        Keeps the weights in the memory format that convolutions are fastest in.
+
+    Example
+    -------
+    >>> front_end = VGG(vgg_channels(num_blocks=4, width=64))
+    >>> states, num_states = front_end(torch.rand(2, 347, 80), torch.tensor([347, 97]))
+    >>> states.shape, num_states.tolist(), front_end.output_size
+    (torch.Size([2, 22, 320]), [22, 7], 320)
+    """
+
+    def __init__(
+        self, channels, num_features=80, batch_norm=False, convs_per_block=2, channels_last=True
+    ):
+        super().__init__()
+        self.blocks = nn.ModuleList()
+        in_channels = 1
+        rows = num_features
+        for out_channels in channels:
+            block = nn.ModuleList()
+            for _ in range(convs_per_block):
+                block.append(MaskedConv(in_channels, out_channels, batch_norm))
+                in_channels = out_channels
+            self.blocks.append(block)
+            rows = (rows + 1) // 2
+        self.output_size = in_channels * rows
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
+
+    def forward(self, features, lengths=None):
+        """Computes the states.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            (batch, frames, num_features).
+        lengths : torch.Tensor, optional
+            (batch,) frames of each utterance; None where all fill the batch.
+
+        Returns
+        -------
+        states : torch.Tensor
+            (batch, states, output_size), the values of a state channel by channel over the rows
+            that are left of the feature axis.
+        num_states : torch.Tensor or None
+            (batch,) states of each utterance.
+        """
+        images = features.unsqueeze(1)  # (batch, 1, frames, features)
+        for block in self.blocks:
+            mask = None
+            if lengths is not None:
+                mask = length_mask(lengths, images.shape[2])[:, None, :, None]
+                lengths = (lengths + 1) // 2
+            for conv in block:
+                images = conv(images, mask)
+            images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
+        return images.transpose(1, 2).flatten(start_dim=2), lengths
