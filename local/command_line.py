@@ -1,0 +1,154 @@
+"""What the scripts in recipes/ have in common: -h, hyperparameters, errors as messages."""
+
+import re
+import sys
+from pathlib import Path
+
+from local.errors import InputError
+
+# A setting of a YAML file: its key, its value, and the comment behind it.
+_SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")
+
+
+def answer_help(doc, yaml_path):
+    """Prints what a script takes and ends the process, if it was asked for -h or --help.
+
+    Called before the imports that take seconds.
+
+    Arguments
+    ---------
+    doc : str
+        The script's docstring.
+    yaml_path : str or Path
+        Its default hyperparameters, listed if the command line names no other file.
+    """
+    arguments = sys.argv[1:]
+    if not {"-h", "--help"} & set(arguments):
+        return
+    given = [argument for argument in arguments if argument.endswith((".yaml", ".yml"))]
+    path = Path(given[0] if given else yaml_path)
+    print(f"{doc.strip()}\n\nSettings of {path.name}; each can be given as --key value:\n")
+    print(describe_settings(path.read_text(encoding="utf-8")))
+    print(
+        "\nAlso --preset FILE (settings of that file; those of the command line come after) and"
+        "\nSpeechBrain's run options, for example --device cuda:0 or --noprogressbar."
+    )
+    sys.exit(0)
+
+
+def describe_settings(text):
+    """The settings of a YAML file that hold plain values, a line each.
+
+    Example
+    -------
+    >>> print(describe_settings("seed: 1  # of everything random\\nmodel: !new:torch.nn.ReLU\\n"))
+      --seed 1                                   of everything random
+    """
+    lines = []
+    for line in text.splitlines():
+        match = _SETTING.match(line)
+        if match and match[2] and not match[2].startswith(("!new", "!name", "!apply")):
+            option = f"--{match[1]} {match[2]}"
+            lines.append(f"  {option:<42} {match[3] or ''}".rstrip())
+    return "\n".join(lines)
+
+
+def load_hparams(arguments):
+    """Reads the command line `FILE.yaml [--preset FILE.yaml] [--key value ...]`.
+
+    Arguments
+    ---------
+    arguments : list of str
+
+    Returns
+    -------
+    yaml_path : str
+    hparams : dict
+        The loaded hyperparameters, objects built.
+    run_opts : speechbrain.utils.run_opts.RunOptions
+    overrides : dict
+        What the preset and the command line changed.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or is no YAML, or a key does not exist.
+    """
+    import speechbrain as sb
+    from hyperpyyaml import load_hyperpyyaml
+
+    arguments, presets = _split_presets(arguments)
+    if not arguments or arguments[0].startswith("-"):
+        raise InputError("the first argument is the hyperparameters' YAML file; -h says more")
+    yaml_path, run_opts, override_text = sb.parse_arguments(arguments)
+    overrides = {}
+    for path in presets:
+        overrides.update(_read_settings(_read_text(path), path))
+    overrides.update(_read_settings(override_text, "the command line"))
+    hparams = _build(load_hyperpyyaml, yaml_path, overrides)
+    for name in run_opts.overridden_args & hparams.keys():
+        hparams[name] = run_opts[name]
+    return yaml_path, hparams, run_opts, overrides
+
+
+def _split_presets(arguments):
+    """Takes `--preset FILE` and `--preset=FILE` out of the arguments."""
+    rest, presets = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--preset":
+            presets.append(next(remaining, ""))
+        elif argument.startswith("--preset="):
+            presets.append(argument.removeprefix("--preset="))
+        else:
+            rest.append(argument)
+    return rest, presets
+
+
+def _read_text(path):
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"{path}: can't be read ({reason})") from error
+
+
+def _read_settings(text, source):
+    """YAML text to a dictionary; tags such as !ref and !new are kept."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        settings = YAML().load(text) or {}
+    except YAMLError as error:
+        raise InputError(f"{source}: is not valid YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{source}: expected --key value, but found {text!r}")
+    return settings
+
+
+def _build(load_hyperpyyaml, yaml_path, overrides):
+    text = _read_text(yaml_path)
+    _read_settings(text, yaml_path)
+    try:
+        return load_hyperpyyaml(text, overrides)
+    except (KeyError, ValueError, TypeError, ImportError, AttributeError) as error:
+        # hyperpyyaml's own messages name the key or the class.
+        message = error.args[0] if error.args else error
+        raise InputError(f"{yaml_path}: {message}") from error
+
+
+def run(main):
+    """Calls a script's `main(arguments)` and ends the process.
+
+    An InputError becomes its message and exit status 1, Ctrl-C a line and 130. Other exceptions
+    are our own mistakes, and keep their traceback.
+    """
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        sys.exit(130)

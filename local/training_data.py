@@ -1,0 +1,175 @@
+"""The training manifest to batches of chunks: what the data loader does."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import speechbrain as sb
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.data_pipeline import DataPipeline
+from tqdm import tqdm
+
+from local.audio import cut_window, read_audio, read_chunk
+from local.manifests import KEEP_DOLLARS
+
+
+class Chunks(NamedTuple):
+    """A training batch.
+
+    Arguments
+    ---------
+    waveforms : torch.Tensor
+        int16 (batch, samples).
+    lengths : torch.Tensor or None
+        (batch,) samples of each waveform; None where all fill the batch.
+    starts : torch.Tensor or None
+        float32 (batch,), where the chunk of features is cut from a whole utterance: from 0, the
+        first possible place, up to 1, the last. None where the waveforms are the chunks.
+    labels : torch.Tensor
+        int64 (batch,).
+    """
+
+    waveforms: torch.Tensor
+    lengths: torch.Tensor | None
+    starts: torch.Tensor | None
+    labels: torch.Tensor
+
+    def to(self, device):
+        """A copy on the device, asynchronous from pinned memory."""
+        return Chunks(*(x if x is None else x.to(device, non_blocking=True) for x in self))
+
+    def pin_memory(self):
+        """A copy in pinned memory; called by the data loader."""
+        return Chunks(*(x if x is None else x.pin_memory() for x in self))
+
+
+class ChunkDataset(DynamicItemDataset):
+    """A dataset that is asked for (index, draw), and has the draw as one more static item.
+
+    A chunk's randomness follows from its draw (see `EndlessShuffle`): it is the same for any number
+    of workers, and after an interruption.
+    """
+
+    def __init__(self, data, dynamic_items=(), output_keys=()):
+        super().__init__(data)
+        static_keys = [*next(iter(data.values())), "id", "draw"]
+        self.pipeline = DataPipeline(static_keys, dynamic_items, output_keys)
+
+    def __getitem__(self, place):
+        index, draw = place
+        data_id = self.data_ids[index]
+        return self.pipeline.compute_outputs({"id": data_id, "draw": draw, **self.data[data_id]})
+
+
+def chunk_dataset(manifest_path, sample_rate, num_samples, seed, whole=False, in_memory=False):
+    """Utterances of a manifest as random chunks.
+
+    Arguments
+    ---------
+    manifest_path : str or Path
+        See `local.manifests.prepare_training`.
+    sample_rate : int
+        In Hz.
+    num_samples : int
+        Of a chunk.
+    seed : int
+    whole : bool
+        Gives whole utterances instead, and where the chunk is to be cut from their features. Those
+        shorter than a chunk are repeated up to its length.
+    in_memory : bool
+        Reads all audio now and keeps it, 2 bytes a sample.
+
+    Returns
+    -------
+    dataset : ChunkDataset
+        Of dictionaries: samples, int16 (samples,); place, from 0 to 1; label, int.
+    """
+    dataset = ChunkDataset.from_csv(
+        manifest_path,
+        replacements=KEEP_DOLLARS,
+        col_types={"start": int, "stop": int, "spk_id": int},
+    )
+    audio = read_into_memory(dataset.data, sample_rate) if in_memory else {}
+
+    @sb.utils.data_pipeline.takes("id", "wav", "start", "stop", "draw")
+    @sb.utils.data_pipeline.provides("samples", "place")
+    def audio_pipeline(name, wav, start, stop, draw):
+        rng = np.random.default_rng((seed, draw))
+        place = rng.random()
+        if whole:
+            samples = audio[name] if in_memory else read_audio(wav, start, stop, sample_rate)
+            samples = samples if len(samples) >= num_samples else np.resize(samples, num_samples)
+        elif in_memory:
+            samples = cut_window(audio[name], num_samples, rng)
+        else:
+            samples = read_chunk(wav, start, stop, num_samples, rng, sample_rate)
+        yield samples
+        yield place
+
+    dataset.add_dynamic_item(audio_pipeline)
+    dataset.set_output_keys({"samples": "samples", "place": "place", "label": "spk_id"})
+    return dataset
+
+
+def read_into_memory(data, sample_rate):
+    """The samples of each utterance of a dataset's data: {ID: int16 (samples,)}."""
+
+    def read(row):
+        return read_audio(row["wav"], row["start"], row["stop"], sample_rate)
+
+    with ThreadPoolExecutor() as pool:
+        samples = tqdm(
+            pool.map(read, data.values()), "reading audio", len(data), unit=" files", leave=False
+        )
+        return dict(zip(data, samples, strict=True))
+
+
+def collate(whole, items):
+    """Items of a `chunk_dataset` to Chunks; `whole` as there."""
+    labels = torch.tensor([item["label"] for item in items])
+    if not whole:
+        waveforms = torch.from_numpy(np.stack([item["samples"] for item in items]))
+        return Chunks(waveforms, None, None, labels)
+    waveforms, lengths = pad_waveforms([item["samples"] for item in items])
+    starts = torch.tensor([item["place"] for item in items], dtype=torch.float32)
+    return Chunks(waveforms, lengths, starts, labels)
+
+
+def pad_waveforms(waveforms):
+    """A list of int16 (samples,) to a tensor (batch, samples), zeros behind, and the lengths."""
+    lengths = [len(waveform) for waveform in waveforms]
+    padded = np.zeros((len(waveforms), max(lengths)), np.int16)
+    for row, waveform in zip(padded, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return torch.from_numpy(padded), torch.tensor(lengths)
+
+
+def cut_features(features, num_frames, starts, chunk_frames):
+    """Cuts a chunk out of the features of each whole utterance.
+
+    Arguments
+    ---------
+    features : torch.Tensor
+        (batch, frames, num_features).
+    num_frames : torch.Tensor
+        (batch,) of each utterance, at least chunk_frames.
+    starts : torch.Tensor
+        (batch,) from 0 to 1; see `Chunks`.
+    chunk_frames : int
+
+    Returns
+    -------
+    chunks : torch.Tensor
+        (batch, chunk_frames, num_features).
+
+    Example
+    -------
+    >>> features = torch.arange(6.0).view(1, 6, 1)
+    >>> cut_features(features, torch.tensor([5]), torch.tensor([0.99]), chunk_frames=2).flatten()
+    tensor([3., 4.])
+    """
+    last = num_frames - chunk_frames
+    first = (starts * (last + 1)).long().clamp(max=last)
+    frames = first[:, None] + torch.arange(chunk_frames, device=features.device)
+    return features.gather(1, frames[:, :, None].expand(-1, -1, features.shape[2]))

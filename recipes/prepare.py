@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Checks the label file, the trial files and all their audio, and writes the manifests.
+
+    python recipes/prepare.py hparams/vgg.yaml [--train_labels_path FILE ...]
+
+recipes/train_vgg.py does the same before it trains, and finds it done: this is to do it beforehand,
+for example on a machine without a GPU.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from local import command_line
+
+if __name__ == "__main__":
+    command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
+
+import logging
+
+from local import preparation
+
+
+def main(arguments):
+    """Prepares the data of the given hyperparameters."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _, hparams, _, _ = command_line.load_hparams(arguments)
+    prepared = preparation.prepare(**{name: hparams[name] for name in preparation.SETTINGS})
+    print(f"Manifests: {prepared.train.path} and {prepared.valid.path}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

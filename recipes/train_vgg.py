@@ -1,0 +1,336 @@
+#!/usr/bin/env python3
+"""Trains a VGG speaker embedding extractor as a classifier of the training speakers.
+
+    python recipes/train_vgg.py hparams/vgg.yaml [--preset FILE] [--key value ...]
+    torchrun --nproc_per_node=4 recipes/train_vgg.py hparams/vgg.yaml
+
+The best model is the one with the lowest equal error rate on the validation trials. The same
+command goes on where an interrupted run stopped.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from local import command_line
+
+if __name__ == "__main__":
+    command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
+
+import functools
+import logging
+
+import speechbrain as sb
+import torch
+from speechbrain.utils.distributed import if_main_process
+from torch.optim.lr_scheduler import OneCycleLR
+
+from local import checkpoints, preparation, runtime
+from local.embedding import embed_batch, utterance_loader
+from local.errors import InputError
+from local.metrics import eer
+from local.sampling import EndlessShuffle
+from local.scoring import cosine_scores
+from local.training_data import chunk_dataset, collate, cut_features
+
+logger = logging.getLogger(__name__)
+
+CHOICES = {"lr_schedule": ("one_cycle", "plateau"), "normalize_over": ("chunk", "utterance")}
+
+
+class SpeakerBrain(sb.Brain):
+    """Trains on chunks of the training speakers, validates by EER on whole utterances.
+
+    Arguments
+    ---------
+    trials : local.trials.Trials
+        For validation; the valid_set gives its utterances.
+    updates_per_epoch : int
+        Optimizer steps.
+    modules, opt_class, hparams, run_opts, checkpointer
+        As for sb.Brain; modules: features, extractor and classifier.
+    """
+
+    def __init__(self, trials, updates_per_epoch, **brain_arguments):
+        super().__init__(**brain_arguments)
+        self.trials = trials
+        self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
+        self.one_cycle = None
+        self.tensorboard = None
+
+    # Training
+
+    def compute_forward(self, batch, stage):
+        """A batch of Chunks to the cosines with each speaker: (batch, num_speakers)."""
+        batch = batch.to(self.device)
+        features, num_frames = self.modules.features(batch.waveforms, batch.lengths)
+        if batch.starts is not None:
+            chunk_frames = self.modules.features.num_frames(self.hparams.chunk_samples)
+            features = cut_features(features, num_frames, batch.starts, chunk_frames)
+        if stage == sb.Stage.TRAIN:
+            features = self.hparams.feature_masking(features)
+        return self.modules.classifier(self.modules.extractor(features))
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Margin softmax; counts the chunks whose speaker has the highest cosine."""
+        labels = batch.labels.to(self.device)
+        # Counted on the device: reading the number would wait for it at each step.
+        self.num_correct += (predictions.argmax(dim=1) == labels).sum()
+        self.num_chunks += len(labels)
+        return self.hparams.loss(predictions, labels)
+
+    def on_fit_batch_start(self, batch, should_step):
+        self.hparams.loss.set_step(self.optimizer_step, self.total_updates)
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        if should_step and self.one_cycle is not None:
+            self.one_cycle.step()
+
+    def check_loss_isfinite(self, loss):
+        """Ends the training: a loss that is not finite does not become finite again."""
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"The loss is {loss.item()} after {self.optimizer_step} updates. Lower the "
+                "learning rate (--lr), or train in float32 (--precision fp32); the same command "
+                f"goes on from the last checkpoint in {self.checkpointer.checkpoints_dir}."
+            )
+
+    def init_optimizers(self):
+        super().init_optimizers()
+        if self.hparams.lr_schedule == "one_cycle":
+            self.one_cycle = OneCycleLR(
+                self.optimizer,
+                max_lr=self.hparams.lr,
+                total_steps=self.total_updates,
+                pct_start=self.hparams.lr_rise,
+                final_div_factor=self.hparams.lr_final_division,
+            )
+            self.checkpointer.add_recoverable("one_cycle", self.one_cycle)
+
+    def on_fit_start(self):
+        try:
+            super().on_fit_start()
+        except RuntimeError as error:
+            raise InputError(
+                f"{self.checkpointer.checkpoints_dir}: its checkpoint is of another model or "
+                "number of speakers. Give another --out_dir, or the settings it was trained with.\n"
+                + "\n".join(str(error).splitlines()[:4])
+            ) from error
+        self._check_one_cycle()
+        if if_main_process():
+            self.tensorboard = self.hparams.tensorboard_logger()
+
+    def _check_one_cycle(self):
+        if self.one_cycle is not None and self.one_cycle.total_steps != self.total_updates:
+            raise InputError(
+                f"{self.hparams.out_dir} was trained with a one-cycle learning rate over "
+                f"{self.one_cycle.total_steps} updates, which can't become {self.total_updates}. "
+                "Give another --out_dir, or the same epochs, batch size and validate_every."
+            )
+
+    # Validation
+
+    def evaluate_batch(self, batch, stage):
+        """Embeds a batch of whole utterances; the loss of validation is its EER instead."""
+        with self.evaluation_ctx:
+            embeddings = embed_batch(
+                self.modules.features, self.modules.extractor, batch, self.device
+            )
+        for index, embedding in zip(batch.indices, embeddings.cpu(), strict=True):
+            self.embeddings[index] = embedding
+        return torch.zeros(())
+
+    def on_stage_start(self, stage, epoch=None):
+        if stage == sb.Stage.TRAIN:
+            self.num_correct = torch.zeros((), dtype=torch.long, device=self.device)
+            self.num_chunks = 0
+        else:
+            self.embeddings = [None] * len(self.trials.utterances)
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        if stage == sb.Stage.TRAIN:
+            accuracy = 100 * self.num_correct.item() / max(1, self.num_chunks)
+            self.train_stats = {"loss": stage_loss, "accuracy_percent": accuracy}
+        else:
+            self._after_validation(epoch)
+
+    def _after_validation(self, epoch):
+        scores = cosine_scores(torch.stack(self.embeddings), self.trials)
+        eer_percent = float(100 * eer(scores, self.trials.is_client)[0])
+        lr = self.optimizer.param_groups[0]["lr"]
+        self._adapt_learning_rate(epoch, eer_percent)
+        counter = self.hparams.epoch_counter
+        counter.update_metric(eer_percent)
+        self._log(epoch, lr, eer_percent)
+        self.checkpointer.save_and_keep_only(
+            meta={"eer_percent": eer_percent, "epoch": epoch},
+            min_keys=["eer_percent"],
+            importance_keys=[],
+            verbosity=logging.DEBUG,
+        )
+        if counter.best_limit == epoch and if_main_process():
+            self._save_best(epoch, eer_percent)
+
+    def _adapt_learning_rate(self, epoch, eer_percent):
+        if self.hparams.lr_schedule == "plateau":
+            _, lr = self.hparams.lr_plateau([self.optimizer], epoch, eer_percent)
+            sb.nnet.schedulers.update_learning_rate(self.optimizer, lr)
+
+    def _log(self, epoch, lr, eer_percent):
+        if not if_main_process():
+            return
+        stats = {
+            "stats_meta": {"epoch": epoch, "updates": self.optimizer_step, "lr": lr},
+            "train_stats": self.train_stats,
+            "valid_stats": {"EER_percent": eer_percent},
+        }
+        self.hparams.train_logger.log_stats(**stats)
+        # It counts from 0 in each process: a resumed run must go on where it was.
+        steps = dict.fromkeys([*self.train_stats, "EER_percent"], epoch - 1)
+        self.tensorboard.global_step = {"meta": epoch - 1, "train": {**steps}, "valid": {**steps}}
+        self.tensorboard.log_stats(**stats)
+
+    def _save_best(self, epoch, eer_percent):
+        content = {
+            name: getattr(self.modules[name], "module", self.modules[name]).state_dict()
+            for name in ("extractor", "classifier")
+        }
+        content["optimizer"] = self.optimizer.state_dict()
+        content |= {"step": self.optimizer_step, "epoch": epoch, "eer_percent": eer_percent}
+        path = checkpoints.save_weights(self.hparams.out_dir, content)
+        logger.info(f"Lowest EER so far, {eer_percent:.2f} %: {path}")
+
+
+def make_train_loader(hparams, prepared):
+    """The data loader of the training chunks, of this process's part of each batch."""
+    whole = hparams["normalize_over"] == "utterance"
+    num_bytes = 2 * prepared.train.seconds * hparams["sample_rate"]
+    in_memory = num_bytes <= 1e9 * hparams["max_memory_gb"]
+    dataset = chunk_dataset(
+        prepared.train.path,
+        hparams["sample_rate"],
+        hparams["chunk_samples"],
+        hparams["seed"],
+        whole,
+        in_memory,
+    )
+    accumulation = hparams["grad_accumulation_factor"]
+    is_distributed = sb.utils.distributed.is_distributed_initialized()
+    num_processes = torch.distributed.get_world_size() if is_distributed else 1
+    one_pass = -(-len(dataset) // (hparams["batch_size"] * num_processes * accumulation))
+    sampler = EndlessShuffle(
+        len(dataset),
+        hparams["batch_size"],
+        (hparams["validate_every"] or one_pass) * accumulation,
+        hparams["seed"],
+        rank=sb.utils.distributed.get_rank() or 0,
+        num_processes=num_processes,
+    )
+    return sb.dataio.dataloader.make_dataloader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=functools.partial(collate, whole),
+        num_workers=runtime.num_loading_workers(hparams["num_workers"], in_memory),
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def make_brain(hparams, run_opts, prepared, train_loader):
+    """The Brain with its model, classifier and checkpointer."""
+    classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
+    checkpointer = hparams["checkpointer"](
+        recoverables={
+            "extractor": hparams["extractor"],
+            "classifier": classifier,
+            "epoch_counter": hparams["epoch_counter"],
+            "lr_plateau": hparams["lr_plateau"],
+            "random_states": checkpoints.RandomStates(),
+            "train_loader": train_loader,
+        }
+    )
+    brain = SpeakerBrain(
+        trials=prepared.trials,
+        updates_per_epoch=len(train_loader) // hparams["grad_accumulation_factor"],
+        modules={
+            "features": hparams["features"],
+            "extractor": hparams["extractor"],
+            "classifier": classifier,
+        },
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=checkpointer,
+    )
+    brain.train_sampler = train_loader.batch_sampler
+    return brain
+
+
+def check_choices(hparams):
+    """Refuses settings that are none of their `CHOICES`."""
+    for name, choices in CHOICES.items():
+        if hparams[name] not in choices:
+            raise InputError(f"{name} is {' or '.join(choices)}, not {hparams[name]!r}")
+
+
+def make_out_dir(out_dir, yaml_path, overrides):
+    """SpeechBrain's experiment directory: logs, hyperparameters, a copy of this script."""
+    try:
+        sb.create_experiment_directory(out_dir, yaml_path, overrides)
+    except OSError as error:
+        raise InputError(f"{out_dir}: can't be written ({error.strerror})") from error
+
+
+def prepare_data(hparams):
+    """The manifests and trials; the other processes wait for the first and find them done."""
+    settings = {name: hparams[name] for name in preparation.SETTINGS}
+    if not if_main_process():
+        sb.utils.distributed.ddp_barrier()
+        return preparation.prepare(**settings, progress=False)
+    prepared = preparation.prepare(**settings)
+    sb.utils.distributed.ddp_barrier()
+    return prepared
+
+
+def report(hparams):
+    """Says where the best model is and what to do with it."""
+    out_dir = Path(hparams["out_dir"])
+    counter = hparams["epoch_counter"]
+    logger.info(
+        f"Lowest EER on the trials: {counter.best_score:.2f} % after epoch {counter.best_limit}.\n"
+        f"The model: {checkpoints.weight_files(out_dir)[-1]}\n"
+        f"Verify with: python {ROOT / 'recipes' / 'verify.py'} {ROOT / 'hparams' / 'verify.yaml'} "
+        f"--model_dir {out_dir} --output_dir {out_dir / 'verification'} "
+        + " ".join(
+            f"--{name} {hparams[name]}"
+            for name in ("valid_data_dir", "valid_clients", "valid_impostors")
+        )
+    )
+
+
+def main(arguments):
+    """Prepares the data, trains, and says where the best model is."""
+    runtime.keep_freed_memory()
+    yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
+    check_choices(hparams)
+    sb.utils.distributed.ddp_init_group(run_opts)
+    device = run_opts.device or sb.utils.distributed.infer_device()
+    for name in ("precision", "eval_precision"):
+        if hparams[name] == "auto":
+            hparams[name] = runtime.fast_precision(device)
+    make_out_dir(hparams["out_dir"], yaml_path, overrides)
+    prepared = prepare_data(hparams)
+    if if_main_process():
+        checkpoints.save_config(hparams["out_dir"], prepared.train.num_speakers)
+    train_loader = make_train_loader(hparams, prepared)
+    valid_loader = utterance_loader(
+        prepared.valid.path, hparams["sample_rate"], hparams["valid_batch_seconds"]
+    )
+    brain = make_brain(hparams, run_opts, prepared, train_loader)
+    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
+    if if_main_process():
+        report(hparams)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,124 @@
+import subprocess
+import sys
+
+import pytest
+
+from local import command_line
+from local.errors import InputError
+
+
+@pytest.fixture
+def yaml_path(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("seed: 1  # of everything random\nwidth: 64\nnames: !ref <seed> + <width>\n")
+    return path
+
+
+def load(*arguments):
+    return command_line.load_hparams([str(argument) for argument in arguments])
+
+
+def test_command_line_comes_after_presets_and_these_after_the_file(yaml_path, tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("seed: 10\nwidth: 20\n")
+    second.write_text("width: 30\n")
+    _, hparams, _, overrides = load(
+        yaml_path, "--preset", first, f"--preset={second}", "--seed", "100"
+    )
+    assert hparams == {"seed": 100, "width": 30, "names": 130}
+    assert dict(overrides) == {"seed": 100, "width": 30}
+
+
+def test_preset_reaches_into_objects(tmp_path):
+    path, preset = tmp_path / "some.yaml", tmp_path / "preset.yaml"
+    path.write_text("width: 64\nsizes: !new:collections.Counter\n  a: 1\n  b: 2\n")
+    preset.write_text("sizes:\n  a: !ref <width>\n")
+    assert load(path, "--preset", preset)[1]["sizes"] == {"a": 64, "b": 2}
+
+
+def test_run_options_are_speechbrains(yaml_path):
+    _, hparams, run_opts, _ = load(yaml_path, "--device", "cpu", "--noprogressbar")
+    assert run_opts.device == "cpu" and run_opts.noprogressbar
+    assert hparams["seed"] == 1
+
+
+def test_run_option_that_is_a_setting_changes_it(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("precision: auto\n")
+    assert load(path, "--precision", "bf16")[1]["precision"] == "bf16"
+
+
+def test_unknown_override_is_named(yaml_path):
+    with pytest.raises(InputError, match="some.yaml: .*widht"):
+        load(yaml_path, "--widht", "3")
+
+
+def test_missing_files_are_named(yaml_path, tmp_path):
+    with pytest.raises(InputError, match="none.yaml: can't be read"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="none.yaml: can't be read"):
+        load(yaml_path, "--preset", tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="first argument"):
+        load("--seed", "1")
+
+
+def test_broken_yaml_is_named(yaml_path, tmp_path):
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1,\n")
+    with pytest.raises(InputError, match="broken.yaml"):
+        load(broken)
+    with pytest.raises(InputError, match="broken.yaml: is not valid YAML"):
+        load(yaml_path, "--preset", broken)
+
+
+def test_placeholder_is_reported_with_its_key(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("data: !PLACEHOLDER\n")
+    with pytest.raises(InputError, match="data"):
+        load(path)
+
+
+def test_wrong_setting_of_an_object_is_a_message(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("pooling: !apply:local.models.pooling.make_pooling [8, mean]\n")
+    with pytest.raises(InputError, match="'mean' is unknown: take one of attention"):
+        load(path)
+
+
+def exit_code(main):
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(main)
+    return stop.value.code
+
+
+def test_input_error_is_a_message_and_1(capsys):
+    def main(arguments):
+        raise InputError("labels.txt:3: wrong")
+
+    assert exit_code(main) == 1
+    assert capsys.readouterr().err == "\nlabels.txt:3: wrong\n"
+
+
+def test_interruption_says_how_to_go_on(capsys):
+    def main(arguments):
+        raise KeyboardInterrupt
+
+    assert exit_code(main) == 130
+    assert "same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script, setting", [("train_vgg", "pooling"), ("verify", "model_dir")])
+def test_help_lists_the_settings_without_loading_torch(script, setting, pytestconfig, tmp_path):
+    path = pytestconfig.rootpath / "recipes" / f"{script}.py"
+    code = (
+        f"import runpy, sys; sys.argv = [{str(path)!r}, '-h']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally: print('torch loaded:', 'torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert result.returncode == 0
+    assert f"python recipes/{script}.py" in result.stdout
+    assert f"--{setting}" in result.stdout
+    assert "torch loaded: False" in result.stdout
