@@ -25,6 +25,7 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import if_main_process
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from local import checkpoints, preparation, runtime
 from local.embedding import embed_batch, utterance_loader
@@ -58,6 +59,27 @@ class SpeakerBrain(sb.Brain):
         self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
         self.one_cycle = None
         self.tensorboard = None
+        self.average = None
+        if self.hparams.average_decay:
+            self.average = self._make_average()
+
+    def _make_average(self):
+        """The moving average of the extractor's weights; not a module, as it is not trained."""
+        average = AveragedModel(
+            self.modules.extractor,
+            multi_avg_fn=get_ema_multi_avg_fn(self.hparams.average_decay),
+            use_buffers=True,
+        )
+        self.checkpointer.add_recoverable("average", average)
+        return average.requires_grad_(False).eval()
+
+    @property
+    def chosen_extractor(self):
+        """What is validated and kept: the average, where there is one."""
+        if self.average is not None:
+            return self.average.module
+        extractor = self.modules.extractor
+        return getattr(extractor, "module", extractor)
 
     # Training
 
@@ -84,8 +106,12 @@ class SpeakerBrain(sb.Brain):
         self.hparams.loss.set_step(self.optimizer_step, self.total_updates)
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
-        if should_step and self.one_cycle is not None:
+        if not should_step:
+            return
+        if self.one_cycle is not None:
             self.one_cycle.step()
+        if self.average is not None:
+            self.average.update_parameters(self.modules.extractor)
 
     def check_loss_isfinite(self, loss):
         """Ends the training: a loss that is not finite does not become finite again."""
@@ -135,7 +161,7 @@ class SpeakerBrain(sb.Brain):
         """Embeds a batch of whole utterances; the loss of validation is its EER instead."""
         with self.evaluation_ctx:
             embeddings = embed_batch(
-                self.modules.features, self.modules.extractor, batch, self.device
+                self.modules.features, self.chosen_extractor, batch, self.device
             )
         for index, embedding in zip(batch.indices, embeddings.cpu(), strict=True):
             self.embeddings[index] = embedding
@@ -192,12 +218,15 @@ class SpeakerBrain(sb.Brain):
         self.tensorboard.log_stats(**stats)
 
     def _save_best(self, epoch, eer_percent):
+        classifier = self.modules.classifier
         content = {
-            name: getattr(self.modules[name], "module", self.modules[name]).state_dict()
-            for name in ("extractor", "classifier")
+            "extractor": self.chosen_extractor.state_dict(),
+            "classifier": getattr(classifier, "module", classifier).state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.optimizer_step,
+            "epoch": epoch,
+            "eer_percent": eer_percent,
         }
-        content["optimizer"] = self.optimizer.state_dict()
-        content |= {"step": self.optimizer_step, "epoch": epoch, "eer_percent": eer_percent}
         path = checkpoints.save_weights(self.hparams.out_dir, content)
         logger.info(f"Lowest EER so far, {eer_percent:.2f} %: {path}")
 
@@ -324,7 +353,10 @@ def main(arguments):
         checkpoints.save_config(hparams["out_dir"], prepared.train.num_speakers)
     train_loader = make_train_loader(hparams, prepared)
     valid_loader = utterance_loader(
-        prepared.valid.path, hparams["sample_rate"], hparams["valid_batch_seconds"]
+        prepared.valid.path,
+        hparams["sample_rate"],
+        hparams["valid_batch_seconds"],
+        train_loader.num_workers,
     )
     brain = make_brain(hparams, run_opts, prepared, train_loader)
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)

@@ -13,6 +13,7 @@ from local.models.pooling import (
     DoubleMultiHeadAttention,
     MultiHeadAttention,
     make_pooling,
+    state_mask,
 )
 from local.models.vgg import VGG, vgg_channels
 
@@ -96,7 +97,9 @@ def test_attention_by_hand():
 
 
 def test_attention_weights_sum_to_one_over_the_states_there_are():
-    weights = MultiHeadAttention(6, num_heads=3).weights(torch.randn(2, 5, 6), torch.tensor([5, 2]))
+    states = torch.randn(2, 5, 6)
+    mask = state_mask(states, torch.tensor([5, 2]))
+    weights = MultiHeadAttention(6, num_heads=3).weights(states, mask)
     assert torch.allclose(weights.sum(dim=1), torch.ones(2, 3))
     assert not weights[1, 2:].any()
 
@@ -109,6 +112,16 @@ def test_score_scales():
     with torch.no_grad():
         size.query.mul_(math.sqrt(4 / 3))
     assert torch.allclose(heads(states), size(states), atol=1e-6)
+
+
+def test_double_attention_by_hand():
+    pooling = DoubleMultiHeadAttention(4, num_heads=2, score_scale="heads")
+    with torch.no_grad():
+        pooling.over_states.query.zero_()  # the mean of the states
+        pooling.over_heads.query.copy_(torch.tensor([[math.log(3), 0.0]]))
+    states = torch.tensor([[[2.0, 4.0, 0.0, 8.0], [0.0, 0.0, 0.0, 0.0]]])
+    # The heads are (1, 2) and (0, 4), with weights 3:1.
+    assert torch.allclose(pooling(states), torch.tensor([[0.75, 2.5]]))
 
 
 def test_statistics_by_hand():
@@ -231,7 +244,7 @@ def test_overfits_a_handful_of_utterances():
     optimizer = torch.optim.Adam([*extractor.parameters(), *classifier.parameters()], lr=1e-2)
     features, labels = torch.randn(8, 40, 80), torch.arange(8) % 4
     loss_of = MarginSoftmax("aam", 0.2, 30.0)
-    for _ in range(60):
+    for _ in range(110):
         loss = loss_of(classifier(extractor(features)), labels)
         optimizer.zero_grad()
         loss.backward()

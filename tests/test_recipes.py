@@ -20,10 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "width": 8,
     "embedding_size": 8,
+    "pooling": "double_multi_head",
     "num_heads": 4,
     "batch_size": 4,
     "chunk_samples": 8000,
     "number_of_epochs": 3,
+    "validate_every": "null",
     "precision": "fp32",
     "eval_precision": "fp32",
     "device": "cpu",

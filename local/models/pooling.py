@@ -117,30 +117,32 @@ class MultiHeadAttention(nn.Module):
         self.scale = 1 / math.sqrt(divisors[score_scale])
 
     def forward(self, states, lengths=None):
-        return self.contexts(states, lengths).flatten(start_dim=1)
+        return self.attend(states, state_mask(states, lengths)).flatten(start_dim=1)
 
-    def contexts(self, states, lengths=None):
+    def attend(self, states, mask=None):
         """The weighted mean of each head: (batch, num_heads, input_size // num_heads)."""
         heads = states.unflatten(2, self.query.shape)  # (batch, states, heads, head_size)
-        return torch.einsum("bth,bthd->bhd", self.weights(states, lengths), heads)
+        return torch.einsum("bth,bthd->bhd", self.weights(states, mask), heads)
 
-    def weights(self, states, lengths=None):
-        """The alignment, which sums to 1 over the states: (batch, states, num_heads)."""
+    def weights(self, states, mask=None):
+        """The alignment, which sums to 1 over the states: (batch, states, num_heads).
+
+        The mask is (batch, states, 1), True where a state takes part; see `state_mask`.
+        """
         heads = states.unflatten(2, self.query.shape)
         scores = torch.einsum("bthd,hd->bth", heads, self.query) * self.scale
-        mask = state_mask(states, lengths)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
         return scores.softmax(dim=1)
 
 
-class DoubleMultiHeadAttention(MultiHeadAttention):
-    """A second attention over the heads' vectors (https://arxiv.org/abs/2007.13199).
+class DoubleMultiHeadAttention(nn.Module):
+    """A second attention, over the heads' vectors (https://arxiv.org/abs/2007.13199).
 
     Arguments
     ---------
     input_size, num_heads, score_scale
-        As in MultiHeadAttention.
+        As in MultiHeadAttention; the second attention has one head.
     head_drop : float
         While training, the share of heads that the second attention does not see; at least
         one is always left.
@@ -153,25 +155,24 @@ class DoubleMultiHeadAttention(MultiHeadAttention):
     """
 
     def __init__(self, input_size, num_heads=16, score_scale="head_size", head_drop=0.0):
-        super().__init__(input_size, num_heads, score_scale)
+        super().__init__()
         if not 0 <= head_drop < 1:
             raise ValueError(f"head_drop is at least 0 and below 1, not {head_drop}")
-        self.output_size = input_size // num_heads
         self.head_drop = head_drop
-        self.head_query = nn.Parameter(torch.empty(1, self.output_size))
-        nn.init.xavier_normal_(self.head_query)
+        self.over_states = MultiHeadAttention(input_size, num_heads, score_scale)
+        self.output_size = input_size // num_heads
+        self.over_heads = MultiHeadAttention(self.output_size, 1, score_scale)
 
     def forward(self, states, lengths=None):
-        contexts = self.contexts(states, lengths)
-        scores = contexts @ self.head_query[0] / math.sqrt(self.output_size)  # (batch, heads)
-        if self.training and self.head_drop:
-            scores = scores.masked_fill(self._dropped(scores), float("-inf"))
-        return torch.einsum("bh,bhd->bd", scores.softmax(dim=1), contexts)
+        heads = self.over_states.attend(states, state_mask(states, lengths))
+        kept = self._kept(heads) if self.training and self.head_drop else None
+        return self.over_heads.attend(heads, kept).squeeze(1)
 
-    def _dropped(self, scores):
-        draws = torch.rand_like(scores)
-        # The head with the largest draw stays: without one the softmax would be NaN.
-        return (draws < self.head_drop) & (draws < draws.amax(dim=1, keepdim=True))
+    def _kept(self, heads):
+        """(batch, num_heads, 1), True where a head takes part."""
+        draws = torch.rand_like(heads[:, :, :1])
+        # The head with the largest draw always stays: without one the softmax would be NaN.
+        return (draws >= self.head_drop) | (draws == draws.amax(dim=1, keepdim=True))
 
 
 POOLINGS = {

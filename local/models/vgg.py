@@ -25,21 +25,49 @@ def vgg_channels(num_blocks, width):
     return [smallest * 2**block for block in range(num_blocks)]
 
 
-class MaskedConv(nn.Module):
-    """3x3 convolution, optional batch norm, ReLU, zeros behind the end of each utterance.
+class Block(nn.Module):
+    """3x3 convolutions with ReLU and optional batch norm, and a 2x2 max-pool that rounds up.
 
-    What is behind the end stays zero, as the padding of the convolution is: so the next one
-    sees for each utterance of a batch what it would see for that utterance alone.
+    The last convolution is pooled before batch norm and ReLU, which then see a quarter of the
+    values; without batch norm it is the same function, as ReLU and maximum commute.
+
+    What is behind the end of an utterance is kept at zero, as the padding of the convolutions is:
+    they see for each utterance of a batch what they would see for that utterance alone.
     """
 
-    def __init__(self, in_channels, out_channels, batch_norm):
+    def __init__(self, in_channels, out_channels, num_convs, batch_norm):
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not batch_norm)
-        self.norm = nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity()
+        self.convs = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        for _ in range(num_convs):
+            conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not batch_norm)
+            self.convs.append(conv)
+            self.norms.append(nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity())
+            in_channels = out_channels
 
-    def forward(self, images, mask):
-        images = torch.relu_(self.norm(self.conv(images)))
-        return images if mask is None else images * mask.to(images.dtype)
+    def forward(self, images, lengths):
+        """(batch, in_channels, frames, rows), (batch,) or None -> the same, halved."""
+        last = len(self.convs) - 1
+        for place, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            images = conv(images)
+            if place == last:
+                images, lengths = self._pool(images, lengths)
+            images = fill_behind(torch.relu_(norm(images)), lengths, 0.0)
+        return images, lengths
+
+    def _pool(self, images, lengths):
+        images = fill_behind(images, lengths, float("-inf"))
+        images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
+        lengths = None if lengths is None else (lengths + 1) // 2
+        return fill_behind(images, lengths, 0.0), lengths
+
+
+def fill_behind(images, lengths, value):
+    """Sets the frames behind the end of each utterance: (batch, channels, frames, rows)."""
+    if lengths is None:
+        return images
+    mask = length_mask(lengths, images.shape[2])
+    return images.masked_fill(~mask[:, None, :, None], value)
 
 
 class VGG(nn.Module):
@@ -57,7 +85,7 @@ class VGG(nn.Module):
     num_features : int
         Features a frame.
     batch_norm : bool
-        After each convolution; the original has none.
+        With each convolution; the original has none.
     convs_per_block : int
         Two in the original.
     channels_last : bool
@@ -79,11 +107,8 @@ class VGG(nn.Module):
         in_channels = 1
         rows = num_features
         for out_channels in channels:
-            block = nn.ModuleList()
-            for _ in range(convs_per_block):
-                block.append(MaskedConv(in_channels, out_channels, batch_norm))
-                in_channels = out_channels
-            self.blocks.append(block)
+            self.blocks.append(Block(in_channels, out_channels, convs_per_block, batch_norm))
+            in_channels = out_channels
             rows = (rows + 1) // 2
         self.output_size = in_channels * rows
         if channels_last:
@@ -109,11 +134,5 @@ class VGG(nn.Module):
         """
         images = features.unsqueeze(1)  # (batch, 1, frames, features)
         for block in self.blocks:
-            mask = None
-            if lengths is not None:
-                mask = length_mask(lengths, images.shape[2])[:, None, :, None]
-                lengths = (lengths + 1) // 2
-            for conv in block:
-                images = conv(images, mask)
-            images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
+            images, lengths = block(images, lengths)
         return images.transpose(1, 2).flatten(start_dim=2), lengths

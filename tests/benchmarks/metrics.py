@@ -18,10 +18,10 @@ from speechbrain.utils.metric_stats import EER, minDCF
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from local.metrics import curve_eer, curve_min_dcf, detection_curve  # noqa: E402
-from local.scoring import cosine_scores, read_scores, write_scores  # noqa: E402
-from local.summary import summarise  # noqa: E402
-from local.trials import Trials, read_trials  # noqa: E402
+from local.metrics import curve_eer, curve_min_dcf, detection_curve
+from local.scoring import cosine_scores, read_scores, write_scores
+from local.summary import summarise
+from local.trials import Trials, read_trials
 
 P_TARGETS = (0.01, 0.05)
 # SpeechBrain's EER takes time, and its minDCF memory, with the square of the number of trials.

@@ -1,0 +1,100 @@
+"""Each YAML file and the code agree."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml import YAML
+
+from local import preparation
+from local.models.pooling import POOLINGS
+
+ROOT = Path(__file__).resolve().parents[1]
+PRESETS = sorted((ROOT / "hparams" / "presets").glob("*.yaml"))
+SCRIPTS = {"vgg.yaml": "train_vgg.py", "verify.yaml": "verify.py"}
+# Read by sb.Brain itself, from the hparams.
+BRAIN_OPTIONS = {"precision", "eval_precision", "max_grad_norm", "grad_accumulation_factor"}
+
+
+def keys_of(path):
+    return list(YAML().load(path.read_text()))
+
+
+def used_by_script(name):
+    """The keys that a script takes out of hparams."""
+    code = (ROOT / "recipes" / name).read_text()
+    found = re.findall(r'hparams\["(\w+)"\]|hparams\.(\w+)', code)
+    keys = {key or attribute for key, attribute in found}
+    if "preparation.SETTINGS" in code:
+        keys |= set(preparation.SETTINGS)
+    return keys
+
+
+@pytest.mark.parametrize("yaml_name, script", SCRIPTS.items())
+def test_no_key_is_missing(yaml_name, script):
+    missing = used_by_script(script) - set(keys_of(ROOT / "hparams" / yaml_name))
+    assert not missing
+
+
+@pytest.mark.parametrize("yaml_name, script", SCRIPTS.items())
+def test_no_key_is_unused(yaml_name, script):
+    text = (ROOT / "hparams" / yaml_name).read_text()
+    referred_to = set(re.findall(r"<(\w+)>", text))
+    used = referred_to | used_by_script(script) | BRAIN_OPTIONS
+    unused = [key for key in keys_of(ROOT / "hparams" / yaml_name) if key not in used]
+    assert [key for key in unused if not key.startswith("__")] == []
+
+
+@pytest.mark.parametrize("yaml_name", SCRIPTS)
+def test_every_setting_has_a_comment(yaml_name):
+    for line in (ROOT / "hparams" / yaml_name).read_text().splitlines():
+        if re.match(r"\w+: (?!!new|!name|!apply)\S", line) and not line.startswith("__"):
+            assert " # " in line, line
+
+
+def built(*presets, **overrides):
+    """The hyperparameters with presets, built without memory for the parameters."""
+    settings = {}
+    for path in presets:
+        settings |= YAML().load(path.read_text())
+    with torch.device("meta"):
+        return load_hyperpyyaml((ROOT / "hparams" / "vgg.yaml").read_text(), settings | overrides)
+
+
+def embedding_shape(extractor):
+    """The shape of two embeddings; part by part, as autocast does not know the meta device."""
+    extractor.eval()
+    with torch.device("meta"):
+        states, _ = extractor.front_end(torch.empty(2, 347, 80))
+        return extractor.head(extractor.pooling(states)).shape
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_builds_its_model_and_says_how_it_is_given(path):
+    base = ROOT / "hparams" / "presets" / "paper.yaml"
+    assert f"--preset hparams/presets/{path.name}" in path.read_text()
+    hparams = built(*([base] if path != base else []), path)
+    assert embedding_shape(hparams["extractor"]) == (2, 400)
+    classifier = hparams["classifier"](num_speakers=5994)
+    assert classifier.cosines.weight.shape == (5994, 400)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_every_pooling_is_one_setting(pooling):
+    assert embedding_shape(built(pooling=pooling)["extractor"]) == (2, 256)
+
+
+def test_paper_has_the_published_network():
+    hparams = built(ROOT / "hparams" / "presets" / "paper.yaml")
+    extractor = hparams["extractor"]
+    assert [block.convs[-1].out_channels for block in extractor.front_end.blocks] == [
+        128,
+        256,
+        512,
+        1024,
+    ]
+    assert extractor.front_end.output_size == 5120 and extractor.pooling.output_size == 320
+    assert hparams["batch_size"] * hparams["grad_accumulation_factor"] == 128
+    assert hparams["features"].num_frames(hparams["chunk_samples"]) == 347
