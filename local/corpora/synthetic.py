@@ -47,8 +47,8 @@ class Settings:
     trial_speakers: int = 16
     utterances: int = 12
     trials: int = 1000
-    min_snr: float = 8.0
-    max_snr: float = 30.0
+    min_snr: float = 0.0
+    max_snr: float = 20.0
     pitch_spread: int = 15
 
 
