@@ -127,7 +127,7 @@ def test_malicious_weights_execute_nothing(model_dir, tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "executed"),)
 
-    (model_dir / "model_00000001.pt").write_bytes(pickle.dumps(Malice()))
+    (model_dir / "model_00000001.pt").write_bytes(pickle.dumps(Malice(), protocol=2))
     with pytest.raises(InputError, match="is damaged"):
         load_model(model_dir)
     assert not (tmp_path / "executed").exists()

@@ -21,6 +21,7 @@ class EmbeddingHead(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> EmbeddingHead(20, embedding_size=400, hidden_size=400)(torch.rand(2, 20)).shape
     torch.Size([2, 400])
     """
@@ -53,6 +54,7 @@ class EmbeddingExtractor(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> from local.models.pooling import Statistics
     >>> from local.models.vgg import VGG
     >>> extractor = EmbeddingExtractor(VGG([8, 16]), Statistics, EmbeddingHead)
@@ -92,6 +94,7 @@ class SpeakerClassifier(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> SpeakerClassifier(400, num_speakers=101, projection=True)(torch.rand(2, 400)).shape
     torch.Size([2, 101])
     """
