@@ -1,5 +1,7 @@
 """What a training run leaves in its directory, written whole or not at all."""
 
+import hashlib
+import logging
 import os
 import pickle
 import random
@@ -21,6 +23,8 @@ from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
 from local.atomic import replacing
 from local.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 # What a model directory holds besides weights: all that is needed to compute embeddings.
 MODEL_KEYS = ("sample_rate", "features", "extractor")
@@ -85,6 +89,34 @@ class RandomStates:
         torch.set_rng_state(states["torch"])
         if len(states["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(states["cuda"])
+
+
+@register_checkpoint_hooks
+class TrainingData:
+    """Warns when a run goes on with other training data than it began with.
+
+    Arguments
+    ---------
+    manifest_path : str or Path
+        Of the training utterances.
+    """
+
+    def __init__(self, manifest_path):
+        self.digest = hashlib.sha256(Path(manifest_path).read_bytes()).hexdigest()
+
+    @mark_as_saver
+    def save(self, path):
+        Path(path).write_text(self.digest, encoding="utf-8")
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch):
+        del end_of_epoch
+        if Path(path).read_text(encoding="utf-8") != self.digest:
+            logger.warning(
+                "The training utterances are not those of the run that goes on from %s: "
+                "for a new run give another --out_dir",
+                Path(path).parent,
+            )
 
 
 def save_weights(out_dir, content, num_to_keep=3):

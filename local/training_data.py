@@ -1,5 +1,6 @@
 """The training manifest to batches of chunks: what the data loader does."""
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from tqdm import tqdm
 
 from local.audio import cut_window, read_audio, read_chunk
 from local.manifests import KEEP_DOLLARS
+from local.runtime import num_loading_workers
+from local.sampling import EndlessShuffle
 
 
 class Chunks(NamedTuple):
@@ -110,6 +113,52 @@ def chunk_dataset(manifest_path, sample_rate, num_samples, seed, whole=False, in
     dataset.add_dynamic_item(audio_pipeline)
     dataset.set_output_keys({"samples": "samples", "place": "place", "label": "spk_id"})
     return dataset
+
+
+def training_loader(hparams, manifest):
+    """The data loader of random chunks, as the settings of `hparams/vgg.yaml` say.
+
+    Arguments
+    ---------
+    hparams : dict
+    manifest : local.manifests.Manifest
+        Of the training utterances.
+
+    Returns
+    -------
+    loader : speechbrain.dataio.dataloader.SaveableDataLoader
+        Of Chunks: this process's part of each batch, as many as come between two validations.
+    """
+    whole = hparams["normalize_over"] == "utterance"
+    num_bytes = 2 * manifest.seconds * hparams["sample_rate"]
+    in_memory = num_bytes <= 1e9 * hparams["max_memory_gb"]
+    dataset = chunk_dataset(
+        manifest.path,
+        hparams["sample_rate"],
+        hparams["chunk_samples"],
+        hparams["seed"],
+        whole,
+        in_memory,
+    )
+    accumulation = hparams["grad_accumulation_factor"]
+    is_distributed = sb.utils.distributed.is_distributed_initialized()
+    num_processes = torch.distributed.get_world_size() if is_distributed else 1
+    one_pass = -(-len(dataset) // (hparams["batch_size"] * num_processes * accumulation))
+    sampler = EndlessShuffle(
+        len(dataset),
+        hparams["batch_size"],
+        (hparams["validate_every"] or one_pass) * accumulation,
+        hparams["seed"],
+        rank=sb.utils.distributed.get_rank() or 0,
+        num_processes=num_processes,
+    )
+    return sb.dataio.dataloader.make_dataloader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=functools.partial(collate, whole),
+        num_workers=num_loading_workers(hparams["num_workers"], in_memory),
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 def read_into_memory(data, sample_rate):

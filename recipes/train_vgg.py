@@ -18,7 +18,6 @@ from local import command_line
 if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
 
-import functools
 import logging
 
 import speechbrain as sb
@@ -31,9 +30,8 @@ from local import checkpoints, preparation, runtime
 from local.embedding import embed_batch, utterance_loader
 from local.errors import InputError
 from local.metrics import eer
-from local.sampling import EndlessShuffle
 from local.scoring import cosine_scores
-from local.training_data import chunk_dataset, collate, cut_features
+from local.training_data import cut_features, training_loader
 
 logger = logging.getLogger(__name__)
 
@@ -231,40 +229,6 @@ class SpeakerBrain(sb.Brain):
         logger.info(f"Lowest EER so far, {eer_percent:.2f} %: {path}")
 
 
-def make_train_loader(hparams, prepared):
-    """The data loader of the training chunks, of this process's part of each batch."""
-    whole = hparams["normalize_over"] == "utterance"
-    num_bytes = 2 * prepared.train.seconds * hparams["sample_rate"]
-    in_memory = num_bytes <= 1e9 * hparams["max_memory_gb"]
-    dataset = chunk_dataset(
-        prepared.train.path,
-        hparams["sample_rate"],
-        hparams["chunk_samples"],
-        hparams["seed"],
-        whole,
-        in_memory,
-    )
-    accumulation = hparams["grad_accumulation_factor"]
-    is_distributed = sb.utils.distributed.is_distributed_initialized()
-    num_processes = torch.distributed.get_world_size() if is_distributed else 1
-    one_pass = -(-len(dataset) // (hparams["batch_size"] * num_processes * accumulation))
-    sampler = EndlessShuffle(
-        len(dataset),
-        hparams["batch_size"],
-        (hparams["validate_every"] or one_pass) * accumulation,
-        hparams["seed"],
-        rank=sb.utils.distributed.get_rank() or 0,
-        num_processes=num_processes,
-    )
-    return sb.dataio.dataloader.make_dataloader(
-        dataset,
-        batch_sampler=sampler,
-        collate_fn=functools.partial(collate, whole),
-        num_workers=runtime.num_loading_workers(hparams["num_workers"], in_memory),
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
 def make_brain(hparams, run_opts, prepared, train_loader):
     """The Brain with its model, classifier and checkpointer."""
     classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
@@ -275,6 +239,7 @@ def make_brain(hparams, run_opts, prepared, train_loader):
             "epoch_counter": hparams["epoch_counter"],
             "lr_plateau": hparams["lr_plateau"],
             "random_states": checkpoints.RandomStates(),
+            "training_data": checkpoints.TrainingData(prepared.train.path),
             "train_loader": train_loader,
         }
     )
@@ -351,7 +316,7 @@ def main(arguments):
     prepared = prepare_data(hparams)
     if if_main_process():
         checkpoints.save_config(hparams["out_dir"], prepared.train.num_speakers)
-    train_loader = make_train_loader(hparams, prepared)
+    train_loader = training_loader(hparams, prepared.train)
     valid_loader = utterance_loader(
         prepared.valid.path,
         hparams["sample_rate"],

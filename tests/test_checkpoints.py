@@ -9,6 +9,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 from local.checkpoints import (
     RandomStates,
+    TrainingData,
     WholeCheckpointer,
     load_model,
     save_config,
@@ -143,6 +144,17 @@ def test_random_states_come_back(tmp_path):
     assert draw() != expected
     checkpointer.recover_if_possible()
     assert draw() == expected
+
+
+def test_other_training_data_is_warned_of(tmp_path, caplog):
+    manifest = tmp_path / "train.csv"
+    manifest.write_text("a")
+    WholeCheckpointer(tmp_path, {"data": TrainingData(manifest)}).save_checkpoint()
+    WholeCheckpointer(tmp_path, {"data": TrainingData(manifest)}).recover_if_possible()
+    assert "training utterances" not in caplog.text
+    manifest.write_text("b")
+    WholeCheckpointer(tmp_path, {"data": TrainingData(manifest)}).recover_if_possible()
+    assert "training utterances are not those" in caplog.text
 
 
 def test_interrupted_checkpoint_is_not_taken_for_one(tmp_path):

@@ -25,6 +25,8 @@ def keys_of(path):
 def used_by_script(name):
     """The keys that a script takes out of hparams."""
     code = (ROOT / "recipes" / name).read_text()
+    if "training_loader" in code:
+        code += (ROOT / "local" / "training_data.py").read_text()
     found = re.findall(r'hparams\["(\w+)"\]|hparams\.(\w+)', code)
     keys = {key or attribute for key, attribute in found}
     if "preparation.SETTINGS" in code:

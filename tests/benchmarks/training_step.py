@@ -13,14 +13,14 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "recipes")]
+sys.path.insert(0, str(ROOT))
 
 import numpy as np
 import soundfile
-import train_vgg
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 
 from local import command_line, preparation, runtime
+from local.training_data import training_loader
 
 NUM_SPEAKERS = 16
 NUM_UTTERANCES = 8
@@ -98,7 +98,7 @@ def measure(variants, steps, folder):
     running, times = {}, {}
     for name, (arguments, precision) in variants.items():
         hparams, prepared = load(arguments, Path(tempfile.mkdtemp(dir=folder)))
-        loader = train_vgg.make_train_loader(hparams, prepared)
+        loader = training_loader(hparams, prepared.train)
         step = Step(hparams, prepared.train.num_speakers, precision)
         running[name] = (step, endless(loader), hparams["batch_size"])
         times[name] = []
