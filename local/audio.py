@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
 
 from local.errors import InputError
 
@@ -185,6 +184,8 @@ def _read(file, start, length):
 def _resample(samples, from_rate, to_rate):
     if from_rate == to_rate:
         return samples
+    from scipy.signal import resample_poly  # it takes a second to import: only where needed
+
     divisor = math.gcd(from_rate, to_rate)
     return resample_poly(samples.astype(np.float32), to_rate // divisor, from_rate // divisor)
 

@@ -2,7 +2,6 @@
 """Trains a VGG speaker embedding extractor as a classifier of the training speakers.
 
     python recipes/train_vgg.py hparams/vgg.yaml [--preset FILE] [--key value ...]
-    torchrun --nproc_per_node=4 recipes/train_vgg.py hparams/vgg.yaml
 
 The best model is the one with the lowest equal error rate on the validation trials. The same
 command goes on where an interrupted run stopped.
