@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from local.errors import InputError
+from local.labels import read_labels
 from local.manifests import Manifest, prepare_training, prepare_trials
 from local.overlap import shared_speakers
 from local.trials import Trials, read_trials
@@ -53,9 +55,10 @@ def prepare(
     Raises
     ------
     InputError
-        With everything that is wrong in the first file or directory that has something wrong.
+        With everything that is wrong in the lists; or, if they are right, in the training audio;
+        or, if that is too, in the audio of the trials.
     """
-    trials = read_trials(valid_clients, valid_impostors)
+    trials = _read_trials(valid_clients, valid_impostors, train_labels_path)
     options = {"sample_rate": sample_rate, "min_seconds": min_seconds, "progress": progress}
     manifests = Path(manifest_dir)
     train = prepare_training(train_labels_path, train_data_dir, manifests / "train.csv", **options)
@@ -69,3 +72,15 @@ def prepare(
             ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else ""),
         )
     return Prepared(train, valid, trials)
+
+
+def _read_trials(clients_path, impostors_path, labels_path):
+    """The trials; if they are wrong, what is wrong with the labels is said with it."""
+    try:
+        return read_trials(clients_path, impostors_path)
+    except InputError as trials_error:
+        try:
+            read_labels(labels_path)
+        except InputError as labels_error:
+            raise InputError(f"{labels_error}\n{trials_error}") from trials_error
+        raise

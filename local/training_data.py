@@ -42,10 +42,6 @@ class Chunks(NamedTuple):
         """A copy on the device, asynchronous from pinned memory."""
         return Chunks(*(x if x is None else x.to(device, non_blocking=True) for x in self))
 
-    def pin_memory(self):
-        """A copy in pinned memory; called by the data loader."""
-        return Chunks(*(x if x is None else x.pin_memory() for x in self))
-
 
 class ChunkDataset(DynamicItemDataset):
     """A dataset that is asked for (index, draw), and has the draw as one more static item.

@@ -264,6 +264,13 @@ def test_wrong_input_is_a_message_without_a_traceback(corpus, tmp_path):
     assert not list(tmp_path.glob("out/**/*.csv"))
 
 
+def test_wrong_labels_and_wrong_trials_are_shown_together(corpus, tmp_path):
+    settings = corpus | {"out_dir": tmp_path / "out"}
+    settings |= {"train_labels_path": tmp_path / "none.txt", "valid_clients": tmp_path / "no.txt"}
+    with pytest.raises(InputError, match=r"none\.txt: can't be read(.|\n)*no\.txt: can't be read"):
+        train(settings)
+
+
 @pytest.mark.parametrize("change", [{"width": 16}, {"embedding_size": 16}, {"num_blocks": 3}])
 def test_checkpoint_of_another_model_is_refused(trained, corpus, change):
     out_dir, _ = trained
