@@ -44,15 +44,18 @@ class SpeakerBrain(sb.Brain):
     ---------
     trials : local.trials.Trials
         For validation; the valid_set gives its utterances.
+    num_speakers : int
+        In the training data.
     updates_per_epoch : int
         Optimizer steps.
     modules, opt_class, hparams, run_opts, checkpointer
         As for sb.Brain; modules: features, extractor and classifier.
     """
 
-    def __init__(self, trials, updates_per_epoch, **brain_arguments):
+    def __init__(self, trials, num_speakers, updates_per_epoch, **brain_arguments):
         super().__init__(**brain_arguments)
         self.trials = trials
+        self.num_speakers = num_speakers
         self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
         self.one_cycle = None
         self.tensorboard = None
@@ -142,6 +145,8 @@ class SpeakerBrain(sb.Brain):
             ) from error
         self._check_one_cycle()
         if if_main_process():
+            # Only now: a run that is refused leaves the definition of the model that is there.
+            checkpoints.save_config(self.hparams.out_dir, self.num_speakers)
             self.tensorboard = self.hparams.tensorboard_logger()
 
     def _check_one_cycle(self):
@@ -244,6 +249,7 @@ def make_brain(hparams, run_opts, prepared, train_loader):
     )
     brain = SpeakerBrain(
         trials=prepared.trials,
+        num_speakers=prepared.train.num_speakers,
         updates_per_epoch=len(train_loader) // hparams["grad_accumulation_factor"],
         modules={
             "features": hparams["features"],
@@ -313,8 +319,6 @@ def main(arguments):
             hparams[name] = runtime.fast_precision(device)
     make_out_dir(hparams["out_dir"], yaml_path, overrides)
     prepared = prepare_data(hparams)
-    if if_main_process():
-        checkpoints.save_config(hparams["out_dir"], prepared.train.num_speakers)
     train_loader = training_loader(hparams, prepared.train)
     valid_loader = utterance_loader(
         prepared.valid.path,

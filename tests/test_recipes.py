@@ -274,8 +274,10 @@ def test_wrong_labels_and_wrong_trials_are_shown_together(corpus, tmp_path):
 @pytest.mark.parametrize("change", [{"width": 16}, {"embedding_size": 16}, {"num_blocks": 3}])
 def test_checkpoint_of_another_model_is_refused(trained, corpus, change):
     out_dir, _ = trained
+    definition = (out_dir / "model.yaml").read_text()
     with pytest.raises(InputError, match="checkpoint is of another model"):
         train(corpus | change | {"out_dir": out_dir})
+    assert (out_dir / "model.yaml").read_text() == definition
 
 
 def test_checkpoint_of_other_speakers_is_refused(trained, corpus, tmp_path):
