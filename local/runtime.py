@@ -1,15 +1,18 @@
 """Settings of the machine: number format, worker processes, memory."""
 
 import ctypes
+import mmap
 import os
 
 import torch
 
-# Of glibc's mallopt: blocks from this size on are mapped anew at each allocation, and memory at the
-# top of the heap beyond this size is given back.
+# Of glibc's mallopt: how many blocks may be mapped one by one, and how much free memory at the top
+# of the heap is given back.
+_M_MMAP_MAX = -4
 _M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-_LARGE = 2**30
+_NEVER = -1
+_MADV_HUGEPAGE = 14  # of Linux
+_HUGE_HEAP_BYTES = 8 * 2**30
 MAX_WORKERS = 8
 
 
@@ -40,14 +43,31 @@ def num_loading_workers(setting, in_memory):
 
 
 def keep_freed_memory():
-    """Lets the C library keep the memory of large tensors for the next ones.
+    """Lets the C library keep the memory of large tensors for the next ones, in large pages.
 
     Otherwise each activation of a training step on a CPU is mapped, cleared and given back by the
     kernel again. Does nothing where the C library is not glibc.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE - 1)
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+        _ask_for_huge_pages(libc)
     except (OSError, AttributeError):
         return
+
+
+def _ask_for_huge_pages(libc):
+    """Marks the heap that is to come; memory that is not used is not taken.
+
+    Tensors of many megabytes in pages of 4 kB cost a tenth of a training step.
+    """
+    libc.malloc.restype = ctypes.c_void_p
+    libc.malloc.argtypes = [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    block = libc.malloc(_HUGE_HEAP_BYTES)
+    if block is not None:
+        start = -(-block // mmap.PAGESIZE) * mmap.PAGESIZE
+        libc.madvise(start, _HUGE_HEAP_BYTES - mmap.PAGESIZE, _MADV_HUGEPAGE)
+        libc.free(block)

@@ -80,7 +80,7 @@ def test_every_preset_builds_its_model_and_says_how_it_is_given(path):
     hparams = built(*([base] if path != base else []), path)
     assert embedding_shape(hparams["extractor"]) == (2, 400)
     classifier = hparams["classifier"](num_speakers=5994)
-    assert classifier.cosines.weight.shape == (5994, 400)
+    assert classifier.directions.shape == (5994, 400)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

@@ -1,8 +1,9 @@
-"""Margin softmax over SpeechBrain's losses, with a margin that may change while training."""
+"""Margin softmax with SpeechBrain's margins, which may change while training."""
 
 import torch
-from speechbrain.nnet.losses import AdditiveAngularMargin, AngularMargin, LogSoftmaxWrapper
+from speechbrain.nnet.losses import AdditiveAngularMargin, AngularMargin
 from speechbrain.utils.autocast import fwd_default_precision
+from torch.nn.functional import cross_entropy
 
 MARGINS = {"am": AngularMargin, "aam": AdditiveAngularMargin}
 SCHEDULES = ("constant", "linear", "annealing")
@@ -10,6 +11,10 @@ SCHEDULES = ("constant", "linear", "annealing")
 
 class MarginSoftmax(torch.nn.Module):
     """Cross entropy of scaled cosines, with a margin taken off the true speaker's.
+
+    The loss of SpeechBrain's LogSoftmaxWrapper, but only the true speaker's cosine goes through
+    the margin, and there are no one-hot targets: time and memory are those of a few passes over
+    (batch, speakers).
 
     Arguments
     ---------
@@ -56,14 +61,16 @@ class MarginSoftmax(torch.nn.Module):
         elif self.schedule == "annealing":
             factor = annealing(step)
         # SpeechBrain's margins have no parameters, and compute their constants when made.
-        self.loss = LogSoftmaxWrapper(
-            MARGINS[self.kind](margin=self.margin * factor, scale=self.scale)
-        )
+        self.subtract_margin = MARGINS[self.kind](margin=self.margin * factor)
 
     @fwd_default_precision
     def forward(self, cosines, labels):
         """(batch, speakers) and (batch,) -> the mean loss."""
-        return self.loss(cosines.unsqueeze(1), labels.unsqueeze(1))
+        true_speaker = labels.unsqueeze(1)
+        true_cosine = cosines.gather(1, true_speaker)
+        less_margin = self.subtract_margin(true_cosine, torch.ones_like(true_cosine))
+        logits = cosines.scatter(1, true_speaker, less_margin).mul_(self.scale)
+        return cross_entropy(logits, labels)
 
 
 def linear_rise(share, start, stop):

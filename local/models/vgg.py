@@ -52,7 +52,8 @@ class Block(nn.Module):
             images = conv(images)
             if place == last:
                 images, lengths = self._pool(images, lengths)
-            images = fill_behind(torch.relu_(norm(images)), lengths, 0.0)
+            # Not in place: on a CPU, bf16 in memory that is no longer cached takes longer in place.
+            images = fill_behind(torch.relu(norm(images)), lengths, 0.0)
         return images, lengths
 
     def _pool(self, images, lengths):
