@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from local.errors import InputError
+from local.pcm_wav import PcmWav
 
 # In the order in which they are tried.
 EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph")
@@ -159,7 +160,7 @@ def _read_window(file, start, stop, length, rng):
 @contextlib.contextmanager
 def _opened(path):
     try:
-        with soundfile.SoundFile(path) as file:
+        with PcmWav.open(path) or soundfile.SoundFile(path) as file:
             yield file
     except soundfile.SoundFileError as error:
         raise InputError(

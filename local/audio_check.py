@@ -3,12 +3,14 @@
 import os
 import re
 import stat
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 
 from local.errors import InputError
+from local.pcm_wav import PcmWav
 
 # Only these can hold samples that are not finite or far out of range.
 _FLOAT_CODED = frozenset(("FLOAT", "DOUBLE"))
@@ -64,6 +66,9 @@ def check_audio(path):
     AudioInfo(num_samples=16000, sample_rate=16000, num_channels=1)
     """
     _check_is_file(path)
+    with PcmWav.open(path) or nullcontext() as file:
+        if file is not None:
+            return AudioInfo(file.frames, file.samplerate, file.channels)
     try:
         with soundfile.SoundFile(path) as file:
             _check_is_whole(file)

@@ -1,6 +1,7 @@
 """What is known of audio files: examined in parallel, and kept from one run to the next."""
 
 import os
+import time
 from array import array
 from functools import partial
 from multiprocessing.pool import ThreadPool
@@ -17,11 +18,11 @@ from local.errors import InputError
 # To be raised whenever check_audio finds something new: kept files are then checked again.
 _VERSION = 1
 _NUM_FACTS = 5
-_FILES_PER_TASK = 64
-# Reading headers waits for the disk more than for the processor; but threads that never wait, as
-# with audio in the cache, hinder each other.
-_WORKERS_PER_PROCESSOR = 2
-_MAX_WORKERS = 32
+_FILES_PER_BLOCK = 256
+# Threads that wait for a disk overtake each other; threads that never wait, as with audio in the
+# system's cache, hinder each other.
+_NUM_WORKERS = 32
+_WAITING_SHARE = 0.5
 
 
 class Audio(NamedTuple):
@@ -109,7 +110,7 @@ def examine_audio(names, data_dir, table_path, num_workers=None, progress=True):
     table_path : Path
         Where the table is kept; its folder must exist.
     num_workers : int or None
-        Number of threads; None chooses by the number of processors.
+        Number of threads, where reading waits for the disk; None chooses.
     progress : bool
         Whether to show a progress bar.
 
@@ -121,24 +122,31 @@ def examine_audio(names, data_dir, table_path, num_workers=None, progress=True):
     table = AudioTable.load(table_path)
     is_changed = False
     examine = partial(_examine, data_dir=data_dir, table=table)
-    num_workers = num_workers or _default_workers()
     bar = tqdm(total=len(names), desc="audio", unit=" files", disable=not progress)
     try:
-        # Threads: libsndfile and the disk work while Python's lock is released.
-        with bar, ThreadPool(num_workers) as pool:
-            for audio in pool.imap(examine, names, chunksize=_FILES_PER_TASK):
-                if audio.is_new:
-                    table.put(audio)
-                    is_changed = True
-                bar.update()
-                yield audio
+        with bar, ThreadPool(num_workers or _NUM_WORKERS) as pool:
+            for audios in _mapped(examine, names, pool):
+                for audio in audios:
+                    if audio.is_new:
+                        table.put(audio)
+                        is_changed = True
+                    yield audio
+                bar.update(len(audios))
     finally:
         if is_changed:
             table.save(table_path)
 
 
-def _default_workers():
-    return min(_MAX_WORKERS, _WORKERS_PER_PROCESSOR * (os.cpu_count() or 1))
+def _mapped(function, items, pool):
+    """Yields the results in blocks: from the pool where the last block waited, else one by one."""
+    waited = False
+    for first in range(0, len(items), _FILES_PER_BLOCK):
+        block = items[first : first + _FILES_PER_BLOCK]
+        began, used = time.perf_counter(), time.process_time()
+        results = pool.map(function, block) if waited else [function(item) for item in block]
+        elapsed, used = time.perf_counter() - began, time.process_time() - used
+        waited = used < (1.0 - _WAITING_SHARE) * elapsed
+        yield results
 
 
 def _examine(name, data_dir, table):

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from speechbrain.dataio.dataset import DynamicItemDataset
 
+from local import audio_table
 from local.errors import InputError
 from local.manifests import KEEP_DOLLARS, Manifest, prepare_training, prepare_trials
 from local.trials import read_trials
@@ -231,16 +232,16 @@ def test_folder_that_cannot_be_made(corpus):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The paths of the audio that is opened."""
-    paths = []
-    open_file = soundfile.SoundFile.__init__
+    """The names of the folders of the audio that is opened."""
+    folders = []
+    check = audio_table.check_audio
 
-    def noting(self, file, *arguments, **keywords):
-        paths.append(os.path.basename(os.path.dirname(file)))
-        open_file(self, file, *arguments, **keywords)
+    def noting(path):
+        folders.append(os.path.basename(os.path.dirname(path)))
+        return check(path)
 
-    monkeypatch.setattr(soundfile.SoundFile, "__init__", noting)
-    return paths
+    monkeypatch.setattr(audio_table, "check_audio", noting)
+    return folders
 
 
 def state(path):
