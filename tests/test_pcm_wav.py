@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from local.pcm_wav import PcmWav
 
 SAMPLES = np.arange(-5, 6, dtype="<i2")
+DATA = SAMPLES.tobytes()
 
 
-def wav(data=SAMPLES.tobytes(), before=b"", after=b"", claimed=None, riff_size=None, channels=1):
+def wav(data=DATA, before=b"", after=b"", claimed=None, riff_size=None, channels=1):
     """The bytes of a WAV file of 16-bit PCM at 8 kHz."""
     frame_bytes = 2 * channels
     form = struct.pack("<HHIIHH", 1, channels, 8000, 8000 * frame_bytes, frame_bytes, 16)
