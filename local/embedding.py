@@ -136,9 +136,9 @@ def extract_embeddings(features, extractor, loader, device="cpu", precision="fp3
         device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
     )
     rows = [None] * len(loader.dataset)
-    for batch in tqdm(loader, "embedding", unit=" batches", disable=not progress, leave=False):
-        with autocast:
+    with autocast:  # around the loop: it keeps the weights in the other type
+        for batch in tqdm(loader, "embedding", unit=" batches", disable=not progress, leave=False):
             embeddings = embed_batch(features, extractor, batch, device).cpu()
-        for index, embedding in zip(batch.indices, embeddings, strict=True):
-            rows[index] = embedding
+            for index, embedding in zip(batch.indices, embeddings, strict=True):
+                rows[index] = embedding
     return torch.stack(rows)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from speechbrain.utils.autocast import fwd_default_precision
 
+from local.ends import Ends
+
 # Utterances at once on a CPU: what is written by one operation is still in the cache for the next.
 CPU_BLOCK = 8
 # Deviations below this count as 1 in cmvn: a constant bin (digital silence) is not blown up.
@@ -49,11 +51,6 @@ def mel_filters(num_mels, fft_size, sample_rate):
     rising = (bins - corners[:-2]) / widths[:-1]
     falling = (corners[2:] - bins) / widths[1:]
     return np.maximum(0.0, np.minimum(rising, falling))
-
-
-def length_mask(lengths, max_length):
-    """True where a position is inside its sequence: (batch,) and an int -> (batch, max_length)."""
-    return torch.arange(max_length, device=lengths.device) < lengths[:, None]
 
 
 class LogMel(torch.nn.Module):
@@ -107,8 +104,8 @@ class LogMel(torch.nn.Module):
         self.preemphasis = preemphasis
         self.normalization = normalization
         # The window sits where torch.stft and librosa put one that is shorter than the frame.
-        self.window_start = (fft_size - window_size) // 2
-        window = np.hamming(window_size + 1)[:-1]
+        window = np.zeros(fft_size)
+        window[(fft_size - window_size) // 2 :][:window_size] = np.hamming(window_size + 1)[:-1]
         filters = mel_filters(num_mels, fft_size, sample_rate)
         # Derived from the arguments, so not a part of the checkpoints.
         self.register_buffer("window", torch.tensor(window, dtype=dtype), persistent=False)
@@ -147,42 +144,43 @@ class LogMel(torch.nn.Module):
         pairs = zip(blocks, block_lengths, strict=True)
         log_mel = torch.cat([self._log_mel(*pair) for pair in pairs])
         if lengths is None:
-            return self._normalize(log_mel, mask=None), None
-        num_frames = self.num_frames(lengths)
-        mask = length_mask(num_frames, log_mel.shape[1]).unsqueeze(2)
-        return self._normalize(log_mel, mask) * mask, num_frames
+            return self._normalize(log_mel, None), None
+        ends = Ends(self.num_frames(lengths), log_mel.shape[1])
+        return self._normalize(log_mel, ends), ends.lengths
 
     def _log_mel(self, waveforms, lengths):
         signal = waveforms.to(self.window.dtype)
         previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
         signal = torch.sub(signal, previous, alpha=self.preemphasis)
         if lengths is not None:
-            # The one frame of a very short utterance reaches into the padding.
-            signal = signal * length_mask(lengths, signal.shape[1])
+            self._clear_padding_(signal, lengths)
         if signal.shape[1] < self.fft_size:
             signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
-        # Only the samples under the window are taken: rfft pads the rest with zeros, and their
-        # place in the frame changes the phase, not the magnitude.
-        frames = signal[:, self.window_start :].unfold(1, self.window.shape[0], self.hop)
-        frames = frames[:, : self.num_frames(signal.shape[1])]
-        spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window, n=self.fft_size))
+        frames = signal.unfold(1, self.fft_size, self.hop) * self.window
+        spectrum = torch.view_as_real(torch.fft.rfft(frames))
         # Much cheaper than abs(), which guards against overflow that can't happen here.
         spectrum = spectrum.square_()
         magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()
         return (magnitude @ self.filters).clamp_(min=1.0).log_()
 
-    def _normalize(self, log_mel, mask):
+    def _clear_padding_(self, signal, lengths):
+        """Frames are inside their utterances; but the one frame of a very short utterance isn't."""
+        ends = Ends(lengths, signal.shape[1])
+        if ends.shortest < self.fft_size:
+            ends.fill_(signal, 0.0)
+
+    def _normalize(self, log_mel, ends):
         if self.normalization == "none":
-            return log_mel
-        centred = log_mel - masked_mean(log_mel, mask)
-        if self.normalization == "cmn":
-            return centred
-        deviation = masked_mean(centred.square(), mask).sqrt()
-        return centred / deviation.masked_fill(deviation < MIN_DEVIATION, 1.0)
+            return log_mel if ends is None else ends.fill_(log_mel, 0.0)
+        centred = log_mel - _mean(log_mel, ends)
+        if self.normalization == "cmvn":
+            deviation = _mean(centred.square(), ends).sqrt()
+            centred = centred / deviation.masked_fill(deviation < MIN_DEVIATION, 1.0)
+        return centred if ends is None else ends.fill_(centred, 0.0)
 
 
-def masked_mean(values, mask):
-    """Mean over the frames: (batch, frames, n) and (batch, frames, 1) or None -> (batch, 1, n)."""
-    if mask is None:
+def _mean(values, ends):
+    """Mean over the frames of each utterance; may change what is behind their ends."""
+    if ends is None:
         return values.mean(dim=1, keepdim=True)
-    return (values * mask).sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)
+    return ends.fill_(values, 0.0).sum(dim=1, keepdim=True) / ends.lengths[:, None, None]

@@ -77,8 +77,9 @@ class PcmWav:
         self._file.seek(self._start + self._position * _SAMPLE.itemsize)
 
     def read(self, frames, dtype="int16"):
-        """The next samples, fewer at the end of the file: int16 (frames,), not writable."""
+        """The next samples, fewer at the end of the file: int16 (frames,)."""
         del dtype  # of SoundFile, which converts
-        frames = min(frames, self.frames - self._position)
-        self._position += frames
-        return np.frombuffer(self._file.read(frames * _SAMPLE.itemsize), _SAMPLE)
+        samples = np.empty(min(frames, self.frames - self._position), _SAMPLE)
+        num_bytes = self._file.readinto(samples)
+        self._position += num_bytes // _SAMPLE.itemsize
+        return samples[: num_bytes // _SAMPLE.itemsize]

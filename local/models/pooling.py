@@ -10,7 +10,7 @@ import torch
 from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from torch import nn
 
-from local.features import length_mask, masked_mean
+from local.ends import length_mask, masked_mean
 
 # Under the square root of a deviation: its gradient is finite where all states are equal.
 MIN_VARIANCE = 1e-5

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from local.features import length_mask
+from local.ends import Ends
 
 
 def vgg_channels(num_blocks, width):
@@ -45,30 +45,30 @@ class Block(nn.Module):
             self.norms.append(nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity())
             in_channels = out_channels
 
-    def forward(self, images, lengths):
-        """(batch, in_channels, frames, rows), (batch,) or None -> the same, halved."""
+    def forward(self, images, ends):
+        """(batch, in_channels, frames, rows), Ends or None -> the same, halved."""
         last = len(self.convs) - 1
         for place, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             images = conv(images)
             if place == last:
-                images, lengths = self._pool(images, lengths)
+                images, ends = self._pool(images, ends)
             # Not in place: on a CPU, bf16 in memory that is no longer cached takes longer in place.
-            images = fill_behind(torch.relu(norm(images)), lengths, 0.0)
-        return images, lengths
+            images = torch.relu(_fill_behind_(norm(images), ends, 0.0))
+        return images, ends
 
-    def _pool(self, images, lengths):
-        images = fill_behind(images, lengths, float("-inf"))
+    def _pool(self, images, ends):
+        images = _fill_behind_(images, ends, float("-inf"))
         images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
-        lengths = None if lengths is None else (lengths + 1) // 2
-        return fill_behind(images, lengths, 0.0), lengths
+        ends = ends and ends.halved()
+        # A batch norm that is trained takes what is behind the ends into account.
+        return _fill_behind_(images, ends, 0.0) if self.training else images, ends
 
 
-def fill_behind(images, lengths, value):
-    """Sets the frames behind the end of each utterance: (batch, channels, frames, rows)."""
-    if lengths is None:
-        return images
-    mask = length_mask(lengths, images.shape[2])
-    return images.masked_fill(~mask[:, None, :, None], value)
+def _fill_behind_(images, ends, value):
+    """Sets the frames behind the ends, in place: (batch, channels, frames, rows)."""
+    if ends is not None:
+        ends.fill_(images.transpose(1, 2), value)
+    return images
 
 
 class VGG(nn.Module):
@@ -134,6 +134,7 @@ class VGG(nn.Module):
             (batch,) states of each utterance.
         """
         images = features.unsqueeze(1)  # (batch, 1, frames, features)
+        ends = None if lengths is None else Ends(lengths, images.shape[2])
         for block in self.blocks:
-            images, lengths = block(images, lengths)
-        return images.transpose(1, 2).flatten(start_dim=2), lengths
+            images, ends = block(images, ends)
+        return images.transpose(1, 2).flatten(start_dim=2), ends and ends.lengths
