@@ -30,6 +30,7 @@ from local.embedding import embed_batch, utterance_loader
 from local.errors import InputError
 from local.metrics import eer
 from local.scoring import cosine_scores
+from local.speed import Speedometer, peak_utterances
 from local.training_data import cut_features, training_loader
 
 logger = logging.getLogger(__name__)
@@ -102,6 +103,21 @@ class SpeakerBrain(sb.Brain):
         self.num_chunks += len(labels)
         return self.hparams.loss(predictions, labels)
 
+    def fit_batch(self, batch):
+        """SpeechBrain's step; ends the training when the loss is not finite: it stays so."""
+        with self.speed.step(len(batch.labels)):
+            loss = super().fit_batch(batch)
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"The loss is {loss.item()} after {self.optimizer_step} updates. Lower the "
+                "learning rate (--lr), or train in float32 (--precision fp32); the same command "
+                f"goes on from the last checkpoint in {self.checkpointer.checkpoints_dir}."
+            )
+        return loss
+
+    def check_loss_isfinite(self, loss):
+        """Nothing: `fit_batch` looks at the loss. Here a GPU would have to finish first."""
+
     def on_fit_batch_start(self, batch, should_step):
         self.hparams.loss.set_step(self.optimizer_step, self.total_updates)
 
@@ -112,15 +128,6 @@ class SpeakerBrain(sb.Brain):
             self.one_cycle.step()
         if self.average is not None:
             self.average.update_parameters(self.modules.extractor)
-
-    def check_loss_isfinite(self, loss):
-        """Ends the training: a loss that is not finite does not become finite again."""
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"The loss is {loss.item()} after {self.optimizer_step} updates. Lower the "
-                "learning rate (--lr), or train in float32 (--precision fp32); the same command "
-                f"goes on from the last checkpoint in {self.checkpointer.checkpoints_dir}."
-            )
 
     def init_optimizers(self):
         super().init_optimizers()
@@ -144,10 +151,19 @@ class SpeakerBrain(sb.Brain):
                 + "\n".join(str(error).splitlines()[:4])
             ) from error
         self._check_one_cycle()
+        self.speed = self._make_speedometer()
         if if_main_process():
             # Only now: a run that is refused leaves the definition of the model that is there.
             checkpoints.save_config(self.hparams.out_dir, self.num_speakers)
             self.tensorboard = self.hparams.tensorboard_logger()
+
+    def _make_speedometer(self):
+        features = self.modules.features
+        num_frames = features.num_frames(self.hparams.chunk_samples)
+        return Speedometer(
+            self.hparams.chunk_samples / self.hparams.sample_rate,
+            peak_utterances(self.chosen_extractor, num_frames, features.num_mels, self.device),
+        )
 
     def _check_one_cycle(self):
         if self.one_cycle is not None and self.one_cycle.total_steps != self.total_updates:
@@ -173,6 +189,7 @@ class SpeakerBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.num_correct = torch.zeros((), dtype=torch.long, device=self.device)
             self.num_chunks = 0
+            self.speed.start_epoch()
         else:
             self.embeddings = [None] * len(self.trials.utterances)
 
@@ -180,6 +197,8 @@ class SpeakerBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             accuracy = 100 * self.num_correct.item() / max(1, self.num_chunks)
             self.train_stats = {"loss": stage_loss, "accuracy_percent": accuracy}
+            if if_main_process():
+                logger.info(f"Epoch {epoch}: {self.speed}")
         else:
             self._after_validation(epoch)
 

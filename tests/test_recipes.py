@@ -94,6 +94,7 @@ def test_training_says_where_the_model_is_and_what_to_do_next(trained):
     assert float(last[1]) == pytest.approx(lowest, abs=0.01)
     assert str(sorted(out_dir.glob("model_*.pt"))[-1].name) in printed
     assert "verify.py" in printed and "--valid_clients" in printed
+    assert len(re.findall(r"Epoch \d: [\d.e+]+ utterances a second", printed)) == 3
 
 
 def test_training_leaves_logs_checkpoints_and_configuration(trained):
