@@ -326,9 +326,20 @@ def report(hparams):
     )
 
 
-def main(arguments):
-    """Prepares the data, trains, and says where the best model is."""
-    runtime.keep_freed_memory()
+def set_up(arguments):
+    """Everything up to the first step.
+
+    Arguments
+    ---------
+    arguments : list of str
+        Of the command line.
+
+    Returns
+    -------
+    brain : SpeakerBrain
+    train_loader, valid_loader : torch.utils.data.DataLoader
+    hparams : dict
+    """
     yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
     check_choices(hparams)
     sb.utils.distributed.ddp_init_group(run_opts)
@@ -346,6 +357,13 @@ def main(arguments):
         train_loader.num_workers,
     )
     brain = make_brain(hparams, run_opts, prepared, train_loader)
+    return brain, train_loader, valid_loader, hparams
+
+
+def main(arguments):
+    """Prepares the data, trains, and says where the best model is."""
+    runtime.keep_freed_memory()
+    brain, train_loader, valid_loader, hparams = set_up(arguments)
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     if if_main_process():
         report(hparams)

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Measures the recipe beside its alternatives and limits.
+
+    python tests/benchmarks/run.py [SUBJECT ...] [--device cpu|cuda] [--data_dir DIR]
+
+Prints a table for each subject and writes all of them to benchmarks.md and benchmarks.json. What is
+compared in a table is measured in turns; figures are medians, with half the distance of the
+quartiles. Each subject has a process for itself. `accuracy` trains on real speech: it takes some
+minutes, and runs only where --data_dir says where that is.
+"""
+
+import argparse
+import importlib
+import json
+import multiprocessing
+import os
+import platform
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+SUBJECTS = (
+    "log_mel",
+    "chunk_reading",
+    "training",
+    "validation",
+    "metrics",
+    "scoring",
+    "preparation",
+    "startup",
+    "classifier",
+    "accuracy",
+)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
+    parser.add_argument("--device", default="cpu", help="of the network (default: cpu)")
+    parser.add_argument("--out_dir", type=Path, default=ROOT / "results", help="(results)")
+    parser.add_argument("--data_dir", type=Path, help="audio/ and lists, for accuracy")
+    parser.add_argument(
+        "--num_lines", type=int, default=100_000, help="of the label file of preparation (100000)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: shows that it works, not how fast it is"
+    )
+    arguments = parser.parse_args()
+    unknown = set(arguments.subjects) - set(SUBJECTS)
+    if unknown:
+        parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
+    if "accuracy" in arguments.subjects and not arguments.data_dir:
+        parser.error("accuracy needs --data_dir, a folder with audio/ and lists")
+    return arguments
+
+
+def chosen_subjects(arguments):
+    """Those that were named, or all that can run."""
+    if arguments.subjects:
+        return arguments.subjects
+    return [name for name in SUBJECTS if name != "accuracy" or arguments.data_dir]
+
+
+def measure(subject, options):
+    """The Table of one subject, measured in this process."""
+    from local import runtime
+
+    runtime.keep_freed_memory()
+    return importlib.import_module(f"subjects.{subject}").measure(options)
+
+
+def measure_apart(subject, options):
+    """The same in a process for itself: its threads and memory are its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(measure, subject, options).result()
+
+
+def machine(device):
+    """What the figures were measured on."""
+    import torch
+
+    processor = platform.processor() or platform.machine()
+    for line in open("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            processor = line.split(":", 1)[1].strip()
+            break
+    features = [
+        name
+        for name, has in (
+            ("AVX-512", torch.cpu._is_avx512_supported()),
+            ("bf16", torch.cpu._is_avx512_bf16_supported()),
+            ("AMX", torch.cpu._is_amx_tile_supported()),
+        )
+        if has
+    ]
+    text = f"{len(os.sched_getaffinity(0))} cores of {processor} ({', '.join(features)})"
+    if device.startswith("cuda"):
+        text += f", {torch.cuda.get_device_name(device)}"
+    return f"{text}, torch {torch.__version__}, Python {platform.python_version()}"
+
+
+def write(out_dir, where, tables):
+    """The tables as benchmarks.md and benchmarks.json."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    sections = [f"# Benchmarks\n\nMeasured on {where}.", *(table.markdown() for table in tables)]
+    (out_dir / "benchmarks.md").write_text("\n\n".join(sections) + "\n")
+    content = {"machine": where, "tables": [table.as_dict() for table in tables]}
+    (out_dir / "benchmarks.json").write_text(json.dumps(content, indent=1))
+
+
+def main():
+    arguments = parse_arguments()
+    where = machine(arguments.device)
+    print(f"{where}\n", flush=True)
+    tables = []
+    for subject in chosen_subjects(arguments):
+        tables.append(measure_apart(subject, arguments))
+        print(tables[-1].text(), flush=True)
+        write(arguments.out_dir, where, tables)
+    print(f"written: {arguments.out_dir}/benchmarks.md and benchmarks.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""From the command to its help, and to the first training step."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from made_up import write_corpus
+from tables import Row, Table
+from timing import interleaved
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPT, SETTINGS = ROOT / "recipes" / "train_vgg.py", ROOT / "hparams" / "vgg.yaml"
+# Ends the process after the first step: what comes after it doesn't count.
+UP_TO_FIRST_STEP = """
+import os, runpy, sys
+script = runpy.run_path(sys.argv[1])
+brain = script["SpeakerBrain"]
+fit_batch = brain.fit_batch
+brain.fit_batch = lambda self, batch: (fit_batch(self, batch), os._exit(0))
+script["main"](sys.argv[2:])
+"""
+
+
+def measure(options):
+    """Whole processes, with the files of Python and torch in the system's cache."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = write_corpus(folder, num_speakers=4) | {"width": "8", "batch_size": "4"}
+        options_given = [part for key, value in settings.items() for part in (f"--{key}", value)]
+        out_dir = ["--out_dir", str(folder / "out"), "--noprogressbar"]
+        training = [str(SCRIPT), str(SETTINGS), *options_given, *out_dir]
+        calls = {
+            "train_vgg.py -h": lambda: run(str(SCRIPT), "-h"),
+            "import speechbrain": lambda: run("-c", "import speechbrain"),
+            "train_vgg.py, to the end of the first step": lambda: run(
+                "-c", UP_TO_FIRST_STEP, *training
+            ),
+        }
+        times = interleaved(calls, rounds=1 if options.quick else 5)
+    help_time, library_time, step_time = times.values()
+    over_import = step_time.median - library_time.median
+    rows = [Row(what, time.median, spread=time.spread) for what, time in times.items()]
+    rows += [
+        limited("-h", help_time.median, 1.0),
+        limited("first step, over the import", over_import, 3.0),
+    ]
+    return Table("Start-up", rows)
+
+
+def limited(what, seconds, limit):
+    return Row(what, seconds, target=f"under {limit:g} s", met=seconds < limit)
+
+
+def run(*arguments):
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)

@@ -1,0 +1,48 @@
+"""Times of calls that take turns: a slow minute of the machine meets all of them."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Times(NamedTuple):
+    """Of one of the calls: the median in seconds, and half the quartiles' distance over it."""
+
+    median: float
+    spread: float
+
+
+def interleaved(calls, rounds, warm_up=1):
+    """Calls each in turn, and that for some rounds.
+
+    Arguments
+    ---------
+    calls : dict
+        Name -> function without arguments.
+    rounds : int
+    warm_up : int
+        Rounds before these, which do not count.
+
+    Returns
+    -------
+    times : dict
+        Name -> Times.
+    """
+    seconds = {name: [] for name in calls}
+    for _ in range(warm_up + rounds):
+        for name, call in calls.items():
+            seconds[name].append(timed(call))
+    return {name: _summary(values[warm_up:]) for name, values in seconds.items()}
+
+
+def timed(call):
+    """The seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _summary(seconds):
+    low, median, high = np.percentile(seconds, (25, 50, 75)).tolist()
+    return Times(median, (high - low) / 2 / median)
