@@ -12,6 +12,7 @@ minutes, and runs only where --data_dir says where that is.
 import argparse
 import importlib
 import json
+import logging
 import multiprocessing
 import os
 import platform
@@ -70,6 +71,9 @@ def measure(subject, options):
     """The Table of one subject, measured in this process."""
     from local import runtime
 
+    # As in the recipe's scripts; a spawned process would spawn the workers of data loaders too.
+    multiprocessing.set_start_method("fork", force=True)
+    logging.disable(logging.INFO)
     runtime.keep_freed_memory()
     return importlib.import_module(f"subjects.{subject}").measure(options)
 

@@ -23,10 +23,15 @@ def measure(options):
     utterances = [f"id{i % 40:04d}/{i:011d}/{i % 30:05d}" for i in range(num_utterances)]
     every = np.indices((num_utterances, num_utterances), np.int32).reshape(2, -1)
     listed = rng.integers(num_used, size=(2, num_listed), dtype=np.int32)
-    by_name = {name: torch.from_numpy(row) for name, row in zip(utterances, embeddings, strict=True)}
+    by_name = {
+        name: torch.from_numpy(row) for name, row in zip(utterances, embeddings, strict=True)
+    }
     loop_seconds = timed(lambda: loop(by_name, utterances, every)) / NUM_SPEECHBRAIN_TRIALS
     rows = []
-    for (enrol, test), num_rows, target in ((every, num_utterances, 1000), (listed, num_used, None)):
+    for (enrol, test), num_rows, target in (
+        (every, num_utterances, 1000),
+        (listed, num_used, None),
+    ):
         trials = make_trials(utterances[:num_rows], enrol, test)
         used = embeddings[:num_rows]
         calls = {f"{len(enrol):,} trials: the recipe": lambda: cosine_scores(used, trials)}  # noqa: B023

@@ -1,0 +1,170 @@
+"""A training step: the recipe's whole loop beside the bare network and other networks."""
+
+import runpy
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import torch
+from made_up import write_corpus
+from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+from speechbrain.lobes.models.Xvector import Xvector
+from speechbrain.utils.autocast import AMPConfig, TorchAutocast
+from tables import Table, against, compared
+from timing import interleaved
+from torch import nn
+
+from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.pooling import make_pooling
+from local.models.vgg import VGG, vgg_channels
+from local.speed import TRAINING_PASSES, bf16_peak_flops, forward_flops
+
+ROOT = Path(__file__).resolve().parents[3]
+EMBEDDING_SIZE = 256
+FROM_FILES = {"max_memory_gb": "0"}
+ONE_WORKER = {"num_workers": "1"}
+
+
+def measure(options):
+    """On a CPU the network of vgg.yaml in two widths; on a GPU that of presets/paper.yaml."""
+    if options.device.startswith("cuda"):
+        return measure_gpu(options)
+    widths, rounds = ((16,), 2) if options.quick else ((128, 256), 8)
+    rows = []
+    for width in widths:
+        with tempfile.TemporaryDirectory() as name:
+            rows += cpu_rows(Path(name), width, rounds, quick=options.quick)
+    return Table("A training step on the CPU: hparams/vgg.yaml, 64 chunks of 1.5 s", rows)
+
+
+def cpu_rows(folder, width, rounds, quick):
+    settings = {"width": str(width), "embedding_size": str(EMBEDDING_SIZE)}
+    if quick:
+        settings |= {"batch_size": "2", "chunk_samples": "8000"}
+    loop = Loop(folder, settings)
+    precision = loop.hparams["precision"]
+    features, _ = loop.brain.modules.features(loop.next_batch().waveforms)
+    step = partial(bare_step, features=features)
+    calls = {
+        f"K = {width}: the recipe, whole loop in {precision}": loop,
+        "the same, audio from WAV files": Loop(folder, settings | FROM_FILES | ONE_WORKER),
+        "limit: its network, forward and backward": step(recipe_network(width), precision),
+        "its network, contiguous in float32": step(recipe_network(width, False), "fp32"),
+        "plain layers, contiguous in float32": step(plain_network(width), "fp32"),
+        f"ECAPA-TDNN, C = 512, in {precision}": step(
+            ECAPA_TDNN(80, channels=[512] * 4 + [1536]), precision
+        ),
+        f"x-vector in {precision}": step(Xvector(in_channels=80), precision),
+    }
+    targets = {
+        "limit: its network, forward and backward": 0.88,
+        "its network, contiguous in float32": 3,
+        "plain layers, contiguous in float32": 3,
+    }
+    return compared(interleaved(calls, rounds, warm_up=2), targets)
+
+
+def measure_gpu(options):
+    """K = 1024, 3.5 s, audio from WAV files; the limit is what matrix products reach."""
+    settings = {"preset": str(ROOT / "hparams" / "presets" / "paper.yaml")} | FROM_FILES
+    settings |= {"normalize_over": "chunk", "grad_accumulation_factor": "1"}
+    device = options.device
+    with tempfile.TemporaryDirectory() as name:
+        loop = Loop(Path(name), settings, device)
+        batch = loop.next_batch().to(device)
+        features, _ = loop.brain.modules.features(batch.waveforms)
+        network = loop.brain.modules.extractor
+        calls = {
+            "K = 1024: the recipe, whole loop in bf16": loop,
+            "limit: its network, forward and backward": bare_step(network, "bf16", features),
+            "its network, contiguous in float32": bare_step(
+                network.to(memory_format=torch.contiguous_format), "fp32", features
+            ),
+        }
+        times = interleaved(calls, 2 if options.quick else 20, warm_up=3)
+        flops = TRAINING_PASSES * len(features) * forward_flops(network, *features.shape[1:])
+    rows = compared(times, {"limit: its network, forward and backward": 0.88})
+    at_peak = flops / bf16_peak_flops(device)
+    rows.append(against("limit: at the bf16 peak", at_peak, None, rows[0].figure, 0.5))
+    title = f"A training step on the GPU: {len(features)} chunks of 3.5 s from WAV files"
+    return Table(title, rows, f"{flops / 1e12:.3g} TFLOP a step.")
+
+
+class Loop:
+    """The recipe's training loop, a step a call: data, features, network, loss, update."""
+
+    def __init__(self, folder, settings, device="cpu"):
+        script = runpy.run_path(str(ROOT / "recipes" / "train_vgg.py"))
+        corpus = folder / "corpus"
+        settings = write_corpus(corpus, seconds=4.0) | settings
+        settings |= {"device": device, "out_dir": tempfile.mkdtemp(dir=folder)}
+        pairs = [part for key, value in settings.items() for part in (f"--{key}", value)]
+        yaml_path = str(ROOT / "hparams" / "vgg.yaml")
+        self.brain, self.loader, _, self.hparams = script["set_up"]([yaml_path, *pairs])
+        self.brain.on_fit_start()
+        self.brain.on_stage_start(script["sb"].Stage.TRAIN)
+        self.brain.modules.train()
+        self._batches = iter(self.loader)
+
+    def next_batch(self):
+        batch = next(self._batches, None)
+        if batch is None:
+            self._batches = iter(self.loader)
+            batch = next(self._batches)
+        return batch
+
+    def __call__(self):
+        batch = self.next_batch()
+        self.brain.step += 1
+        self.brain.fit_batch(batch)
+
+
+def bare_step(network, precision, features):
+    """Forward and backward of a network on ready features, as a function without arguments."""
+    device = features.device
+    network.to(device).train()
+    autocast = TorchAutocast(device_type=device.type, dtype=AMPConfig.from_name(precision).dtype)
+
+    def step():
+        with autocast:
+            embeddings = network(features)
+        embeddings.float().square().mean().backward()
+        network.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+def recipe_network(width, channels_last=True):
+    return EmbeddingExtractor(
+        VGG(vgg_channels(4, width), batch_norm=True, channels_last=channels_last),
+        partial(make_pooling, name="statistics"),
+        partial(EmbeddingHead, embedding_size=EMBEDDING_SIZE, hidden_size=0, relu=False),
+    )
+
+
+def plain_network(width):
+    """The same as it is usually written: batch norm and ReLU before the pooling."""
+    network = recipe_network(width, channels_last=False)
+    network.front_end = PlainFrontEnd(vgg_channels(4, width))
+    return network
+
+
+class PlainFrontEnd(nn.Module):
+    """Convolution, batch norm and ReLU twice, max-pool: torch's own layers one after the other."""
+
+    def __init__(self, channels):
+        super().__init__()
+        layers, inputs = [], 1
+        for outputs in channels:
+            for _ in range(2):
+                layers.append(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False))
+                layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+                inputs = outputs
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features, lengths=None):
+        images = self.layers(features.unsqueeze(1))
+        return images.transpose(1, 2).flatten(start_dim=2), lengths

@@ -1,0 +1,96 @@
+"""A validation: unique utterances to embeddings, all pairs to scores, scores to an EER."""
+
+import itertools
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from made_up import write_noise
+from speechbrain.utils.autocast import AMPConfig, TorchAutocast
+from tables import Table, against, compared
+from timing import interleaved
+
+from local import runtime
+from local.audio import read_audio
+from local.embedding import extract_embeddings, utterance_loader
+from local.features import LogMel
+from local.manifests import prepare_trials
+from local.metrics import eer
+from local.scoring import cosine_scores
+from local.trials import Trials
+from subjects.training import recipe_network
+
+SAMPLE_RATE = 16000
+BATCH_SECONDS = 60.0
+NUM_SIDES = 40  # of trials that are embedded one by one
+
+
+def measure(options):
+    """Utterances of 2 to 6 s, the network of hparams/vgg.yaml with random weights."""
+    num_utterances = 6 if options.quick else 400
+    device = options.device
+    precision = runtime.fast_precision(device)
+    features = LogMel().to(device).eval()
+    extractor = recipe_network(8 if options.quick else 128).to(device).eval()
+    with tempfile.TemporaryDirectory() as name:
+        paths, trials = make_corpus(Path(name), num_utterances)
+        manifest_path = Path(name) / "valid.csv"
+        prepare_trials(trials, name, manifest_path, progress=False)
+        loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS)
+        autocast = TorchAutocast(
+            device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
+        )
+
+        def recipe():
+            embeddings = extract_embeddings(
+                features, extractor, loader, device, precision, progress=False
+            )
+            return eer(cosine_scores(embeddings, trials), trials.is_client)
+
+        embed = partial(bare_forward, features, extractor, autocast)
+        batches = [batch.waveforms.to(device) for batch in loader]
+        ready = [features(waveforms)[0] for waveforms in batches]
+        calls = {
+            "the recipe": recipe,
+            "limit: features and network, without padding": partial(embed, batches),
+            "limit: network, on ready features": partial(
+                bare_forward, lambda x: (x, None), extractor, autocast, ready
+            ),
+        }
+        targets = {"limit: features and network, without padding": 1 / 1.15}
+        times = interleaved(calls, rounds=1 if options.quick else 9)
+        rows = compared(times, targets)
+        sides = itertools.islice(itertools.cycle(paths), NUM_SIDES)
+        alone = interleaved({"alone": partial(one_by_one, embed, list(sides), device)}, rounds=3)
+    each = alone["alone"].median / NUM_SIDES
+    what = "both sides of each trial one by one, extrapolated"
+    rows.append(against(what, 2 * each * len(trials), None, rows[0].figure, 50))
+    title = f"Validation: {num_utterances} utterances, {len(trials):,} trials, in {precision}"
+    return Table(title, rows)
+
+
+def make_corpus(folder, num_utterances):
+    """The paths of the audio, and all pairs of it as trials."""
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{index}.wav" for index in range(num_utterances)]
+    for seed, path in enumerate(paths):
+        write_noise(path, rng.uniform(2, 6), seed)
+    enrol, test = np.triu_indices(num_utterances, 1)
+    is_client = np.arange(len(enrol)) % 2 == 0
+    names = [path.stem for path in paths]
+    places = [("trials.txt", 1)] * num_utterances
+    return paths, Trials(names, enrol.astype(np.int32), test.astype(np.int32), is_client, places)
+
+
+@torch.inference_mode()
+def bare_forward(features, extractor, autocast, batches):
+    """Embeds batches, taking them for whole."""
+    with autocast:
+        return [extractor(features(waveforms)[0]).float().cpu() for waveforms in batches]
+
+
+def one_by_one(embed, paths, device):
+    for path in paths:
+        embed([torch.from_numpy(read_audio(path))[None].to(device)])
