@@ -8,6 +8,7 @@ from speechbrain.nnet.losses import AdditiveAngularMargin, AngularMargin, LogSof
 from torch import nn
 
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead, SpeakerClassifier
+from local.models.first_conv import conv_with_batch_norm
 from local.models.losses import MarginSoftmax
 from local.models.pooling import (
     POOLINGS,
@@ -171,6 +172,28 @@ def test_only_the_front_end_follows_autocast():
         embeddings = extractor(features)
     assert states.dtype == torch.bfloat16
     assert embeddings.dtype == torch.float32
+
+
+def test_first_convolution_and_batch_norm_in_one_are_the_same_with_the_same_gradients():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(1, 4, 3, padding=1, bias=False).double()
+    norm, other_norm = nn.BatchNorm2d(4).double(), nn.BatchNorm2d(4).double()
+    for parameter in (norm.weight, norm.bias):
+        nn.init.normal_(parameter)
+    other_norm.load_state_dict(norm.state_dict())
+    images = (3 + torch.randn(2, 1, 9, 7, dtype=torch.double)).requires_grad_()
+    factors = torch.randn(2, 4, 9, 7, dtype=torch.double)
+    results = []
+    for output, its_norm in (
+        (conv_with_batch_norm(images, conv, norm), norm),
+        (other_norm(conv(images)), other_norm),
+    ):
+        inputs = (images, conv.weight, its_norm.weight, its_norm.bias)
+        gradients = torch.autograd.grad((output * factors).sum(), inputs)
+        statistics = (its_norm.running_mean, its_norm.running_var, its_norm.num_batches_tracked)
+        results.append((output, *gradients, *statistics))
+    for one, other in zip(*results, strict=True):
+        assert torch.allclose(one, other, atol=1e-9)
 
 
 def test_channels_last_gives_the_same_states():

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from local.ends import Ends
+from local.models.first_conv import conv_with_batch_norm
 
 
 def vgg_channels(num_blocks, width):
@@ -49,11 +50,15 @@ class Block(nn.Module):
         """(batch, in_channels, frames, rows), Ends or None -> the same, halved."""
         last = len(self.convs) - 1
         for place, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            images = conv(images)
             if place == last:
-                images, ends = self._pool(images, ends)
+                images, ends = self._pool(conv(images), ends)
+                images = norm(images)
+            elif self.training and ends is None and _is_cheaper_in_one(conv, norm):
+                images = conv_with_batch_norm(images, conv, norm)
+            else:
+                images = norm(conv(images))
             # Not in place: on a CPU, bf16 in memory that is no longer cached takes longer in place.
-            images = torch.relu(_fill_behind_(norm(images), ends, 0.0))
+            images = torch.relu(_fill_behind_(images, ends, 0.0))
         return images, ends
 
     def _pool(self, images, ends):
@@ -62,6 +67,10 @@ class Block(nn.Module):
         ends = ends and ends.halved()
         # A batch norm that is trained takes what is behind the ends into account.
         return _fill_behind_(images, ends, 0.0) if self.training else images, ends
+
+
+def _is_cheaper_in_one(conv, norm):
+    return conv.in_channels == 1 and type(norm) is nn.BatchNorm2d
 
 
 def _fill_behind_(images, ends, value):
