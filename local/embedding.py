@@ -93,6 +93,7 @@ def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
         batch_sampler=batches_by_length(dataset.durations(), batch_seconds),
         collate_fn=_collate,
         num_workers=num_workers,
+        pin_memory=torch.cuda.is_available(),
     )
 
 

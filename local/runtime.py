@@ -33,13 +33,27 @@ def fast_precision(device):
 
 
 def num_loading_workers(setting, in_memory):
-    """The worker processes that read audio: the setting, or for None what the machine has.
+    """The worker processes that read training audio: the setting, or for None what suits.
 
     Audio in memory needs none: cutting it costs less than handing it from process to process.
     """
     if setting is not None:
         return setting
-    return 0 if in_memory else min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+    return 0 if in_memory else _max_workers()
+
+
+def num_reading_workers(setting, device):
+    """The worker processes that read audio to embed it: the setting, or for None what suits.
+
+    On a CPU there are none: its cores are busy with the network.
+    """
+    if setting is not None:
+        return setting
+    return _max_workers() if device.startswith("cuda") else 0
+
+
+def _max_workers():
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
 
 def keep_freed_memory():

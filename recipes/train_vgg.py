@@ -354,7 +354,7 @@ def set_up(arguments):
         prepared.valid.path,
         hparams["sample_rate"],
         hparams["valid_batch_seconds"],
-        train_loader.num_workers,
+        runtime.num_reading_workers(hparams["num_workers"], device),
     )
     brain = make_brain(hparams, run_opts, prepared, train_loader)
     return brain, train_loader, valid_loader, hparams

@@ -45,7 +45,10 @@ def embed(hparams, model, manifest_path, device, progress):
     """The embedding of each utterance of a manifest: float32 (num_utterances, embedding_size)."""
     precision = hparams["precision"]
     loader = utterance_loader(
-        manifest_path, model["sample_rate"], hparams["batch_seconds"], hparams["num_workers"]
+        manifest_path,
+        model["sample_rate"],
+        hparams["batch_seconds"],
+        runtime.num_reading_workers(hparams["num_workers"], device),
     )
     return extract_embeddings(
         model["features"],

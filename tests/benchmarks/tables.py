@@ -35,7 +35,7 @@ class Row:
 
     def cells(self):
         """The row as text, a cell for each of HEADINGS."""
-        figure = _seconds(self.figure) if self.unit == "s" else f"{self.figure:.3g} {self.unit}"
+        figure = _seconds(self.figure) if self.unit == "s" else f"{_short(self.figure)} {self.unit}"
         spread = "" if self.spread is None else f"{100 * self.spread:.0f} %"
         ratio = "" if self.times_ours is None else _ratio(self.times_ours)
         verdict = {None: "", True: ": met", False: ": missed"}[self.met]
@@ -99,8 +99,12 @@ def _aligned(cells, widths):
 def _seconds(seconds):
     for unit, factor in (("s", 1.0), ("ms", 1e3)):
         if seconds * factor >= 1.0:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"
+            return f"{_short(seconds * factor)} {unit}"
+    return f"{_short(seconds * 1e6)} us"
+
+
+def _short(number):
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
 def _ratio(ratio):
