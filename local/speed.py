@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 # For each product of the forward pass, the backward pass has two: for the inputs and the weights.
 TRAINING_PASSES = 3
-_MATRIX_SIZE = 8192
+# Large enough for the peak, small enough for a fraction of a second.
+MATRIX_SIZES = {"cuda": 8192, "cpu": 2048}
 _NUM_PRODUCTS = 20
 
 
@@ -93,18 +94,23 @@ def forward_flops(extractor, num_frames, num_features):
 
 
 def bf16_peak_flops(device):
-    """Operations a second of large bf16 matrix products on a GPU, measured now.
+    """Operations a second of large bf16 matrix products, measured now.
 
     Convolutions can't be faster.
     """
-    left, right = torch.randn(2, _MATRIX_SIZE, _MATRIX_SIZE, device=device, dtype=torch.bfloat16)
-    left @ right
-    torch.cuda.synchronize(device)
+    size = MATRIX_SIZES[torch.device(device).type]
+    left, right = torch.randn(2, size, size, device=device).bfloat16()
+    _multiply(left, right, times=2)
     start = time.perf_counter()
-    for _ in range(_NUM_PRODUCTS):
+    _multiply(left, right, _NUM_PRODUCTS)
+    return _NUM_PRODUCTS * 2 * size**3 / (time.perf_counter() - start)
+
+
+def _multiply(left, right, times):
+    for _ in range(times):
         left @ right
-    torch.cuda.synchronize(device)
-    return _NUM_PRODUCTS * 2 * _MATRIX_SIZE**3 / (time.perf_counter() - start)
+    if left.is_cuda:
+        torch.cuda.synchronize(left.device)
 
 
 def peak_utterances(extractor, num_frames, num_features, device):

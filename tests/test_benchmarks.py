@@ -1,6 +1,7 @@
 """That the benchmarks run and say what they should; how fast anything is, is not tested."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,25 @@ def test_every_subject_runs_on_small_sizes(tmp_path):
         assert table["title"] in result.stdout and f"## {table['title']}" in markdown
         assert len(table["rows"]) > 1
         assert all(row["figure"] > 0 for row in table["rows"])
+
+
+def test_training_on_a_gpu_is_measured_by_code_that_runs():
+    """On the CPU, where there is no GPU."""
+    code = (
+        "from argparse import Namespace\n"
+        "from subjects.training import measure_gpu\n"
+        "table = measure_gpu(Namespace(device='cpu', quick=True))\n"
+        "print(len(table.rows))"
+    )
+    paths = os.pathsep.join(map(str, (RUN.parent, RUN.parents[2])))
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-1] == "4"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from local import speed
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
 from local.models.pooling import POOLINGS, make_pooling
 from local.models.vgg import VGG, vgg_channels
-from local.speed import Speedometer, forward_flops, peak_utterances
+from local.speed import Speedometer, bf16_peak_flops, forward_flops, peak_utterances
 
 
 @pytest.fixture
@@ -88,5 +88,16 @@ def test_counting_leaves_the_extractor_as_it_is(name):
         assert torch.equal(value, before[key])
 
 
-def test_a_cpu_has_no_peak():
+def test_the_peak_is_what_products_reach(clock, monkeypatch):
+    monkeypatch.setattr(speed, "MATRIX_SIZES", {"cpu": 64})
+
+    def multiply(left, right, times):
+        assert left.shape == right.shape == (64, 64) and left.dtype == torch.bfloat16
+        clock.now += times / 1000
+
+    monkeypatch.setattr(speed, "_multiply", multiply)
+    assert bf16_peak_flops("cpu") == pytest.approx(2 * 64**3 * 1000)
+
+
+def test_no_share_of_a_peak_is_shown_on_a_cpu():
     assert peak_utterances(torch.nn.Linear(80, 10), 3, 80, "cpu") is None
