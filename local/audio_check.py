@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,9 +65,10 @@ def check_audio(path):
     AudioInfo(num_samples=16000, sample_rate=16000, num_channels=1)
     """
     _check_is_file(path)
-    with PcmWav.open(path) or nullcontext() as file:
-        if file is not None:
-            return AudioInfo(file.frames, file.samplerate, file.channels)
+    plain = PcmWav.open(path)
+    if plain is not None:
+        with plain:
+            return AudioInfo(plain.frames, plain.samplerate, plain.channels)
     try:
         with soundfile.SoundFile(path) as file:
             _check_is_whole(file)

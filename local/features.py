@@ -153,7 +153,10 @@ class LogMel(torch.nn.Module):
         previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
         signal = torch.sub(signal, previous, alpha=self.preemphasis)
         if lengths is not None:
-            self._clear_padding_(signal, lengths)
+            shortest = int(lengths.min())
+            # Frames are inside their utterances, but for the only one of a very short utterance.
+            if shortest < self.fft_size:
+                Ends(lengths, signal.shape[1], shortest).fill_(signal, 0.0)
         if signal.shape[1] < self.fft_size:
             signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
         frames = signal.unfold(1, self.fft_size, self.hop) * self.window
@@ -162,12 +165,6 @@ class LogMel(torch.nn.Module):
         spectrum = spectrum.square_()
         magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()
         return (magnitude @ self.filters).clamp_(min=1.0).log_()
-
-    def _clear_padding_(self, signal, lengths):
-        """Frames are inside their utterances; but the one frame of a very short utterance isn't."""
-        ends = Ends(lengths, signal.shape[1])
-        if ends.shortest < self.fft_size:
-            ends.fill_(signal, 0.0)
 
     def _normalize(self, log_mel, ends):
         if self.normalization == "none":

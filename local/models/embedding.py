@@ -114,4 +114,4 @@ class SpeakerClassifier(nn.Module):
         """(batch, embedding_size) -> cosines: (batch, num_speakers)."""
         unit = nn.functional.normalize(self.projection(embeddings))
         lengths = torch.linalg.vector_norm(self.directions, dim=1)
-        return nn.functional.linear(unit, self.directions) / lengths
+        return nn.functional.linear(unit, self.directions) / lengths.clamp(min=1e-12)

@@ -1,12 +1,16 @@
 """The cosine of all pairs of many utterances, and of a list of trials."""
 
+import tempfile
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import torch
-from tables import Table, against, compared
+from tables import Row, Table, against, compared
 from timing import interleaved, timed
 
-from local.scoring import cosine_scores
-from local.trials import Trials
+from local.scoring import cosine_scores, read_scores, write_scores
+from local.trials import Trials, read_trials
 
 NUM_VALUES = 256
 NUM_SPEECHBRAIN_TRIALS = 2000
@@ -21,40 +25,65 @@ def measure(options):
     rng = np.random.default_rng(0)
     embeddings = rng.standard_normal((num_utterances, NUM_VALUES), np.float32)
     utterances = [f"id{i % 40:04d}/{i:011d}/{i % 30:05d}" for i in range(num_utterances)]
-    every = np.indices((num_utterances, num_utterances), np.int32).reshape(2, -1)
-    listed = rng.integers(num_used, size=(2, num_listed), dtype=np.int32)
-    by_name = {
-        name: torch.from_numpy(row) for name, row in zip(utterances, embeddings, strict=True)
+    every = make_trials(utterances, *np.indices((num_utterances, num_utterances)).reshape(2, -1))
+    pairs = rng.choice(num_used * (num_used - 1) // 2, num_listed, replace=False)
+    listed = make_trials(
+        utterances[:num_used], *(side[pairs] for side in np.tril_indices(num_used, -1))
+    )
+    loop_seconds = timed(partial(loop, embeddings, every)) / NUM_SPEECHBRAIN_TRIALS
+    rows = scoring_rows(every, embeddings, loop_seconds, target=1000)
+    rows += scoring_rows(listed, embeddings[:num_used], loop_seconds)
+    rows += list_rows(listed, embeddings[:num_used])
+    return Table(f"Cosine scores of embeddings with {NUM_VALUES} values, and lists", rows)
+
+
+def scoring_rows(trials, embeddings, loop_seconds, target=None):
+    recipe = f"{len(trials):,} trials: the recipe"
+    calls = {
+        recipe: partial(cosine_scores, embeddings, trials),
+        "the matrix product of all pairs alone": lambda: embeddings @ embeddings.T,
     }
-    loop_seconds = timed(lambda: loop(by_name, utterances, every)) / NUM_SPEECHBRAIN_TRIALS
-    rows = []
-    for (enrol, test), num_rows, target in (
-        (every, num_utterances, 1000),
-        (listed, num_used, None),
-    ):
-        trials = make_trials(utterances[:num_rows], enrol, test)
-        used = embeddings[:num_rows]
-        calls = {f"{len(enrol):,} trials: the recipe": lambda: cosine_scores(used, trials)}  # noqa: B023
-        if target:
-            calls["limit: the matrix product alone"] = lambda: used @ used.T  # noqa: B023
+    times = interleaved(calls, rounds=3)
+    what = "SpeechBrain's loop, extrapolated"
+    alternative = against(what, loop_seconds * len(trials), None, times[recipe].median, target)
+    return [*compared(times), alternative]
+
+
+def list_rows(trials, embeddings):
+    """Reading the trials and writing and reading their scores."""
+    scores = cosine_scores(embeddings, trials)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = [folder / "clients.txt", folder / "impostors.txt"]
+        for path, is_client in zip(paths, (True, False), strict=True):
+            rows = np.flatnonzero(trials.is_client == is_client)
+            names = [trials.utterances[i] for i in (*trials.enrol[rows], *trials.test[rows])]
+            pairs = zip(names[: len(rows)], names[len(rows) :], strict=True)
+            path.write_text("".join(f"{enrol} {test}\n" for enrol, test in pairs))
+        calls = {
+            "read_trials": partial(read_trials, *paths),
+            "write_scores": partial(write_scores, folder / "scores.txt", trials, scores),
+            "read_scores": lambda: read_scores(folder / "scores.txt"),
+        }
         times = interleaved(calls, rounds=3)
-        rows += compared(times)
-        ours = next(iter(times.values())).median
-        what = "SpeechBrain's loop, extrapolated"
-        rows.append(against(what, loop_seconds * len(enrol), None, ours, target))
-    return Table(f"Cosine scores of embeddings with {NUM_VALUES} values", rows)
+    return [
+        Row(f"{what}, {len(trials):,} lines", time.median, spread=time.spread)
+        for what, time in times.items()
+    ]
 
 
 def make_trials(utterances, enrol, test):
     is_client = np.arange(len(enrol)) % 2 == 0
-    return Trials(utterances, enrol, test, is_client, [("trials.txt", 1)] * len(utterances))
+    places = [("trials.txt", 1)] * len(utterances)
+    return Trials(utterances, enrol.astype(np.int32), test.astype(np.int32), is_client, places)
 
 
-def loop(by_name, utterances, pairs):
+def loop(embeddings, trials):
     """SpeechBrain's scoring: its similarity is torch's module, called for each trial."""
     similarity = torch.nn.CosineSimilarity(dim=-1, eps=1e-6)
-    scores = []
-    for enrol, test in pairs[:, :NUM_SPEECHBRAIN_TRIALS].T:
-        score = similarity(by_name[utterances[enrol]], by_name[utterances[test]])
-        scores.append(score.item())
-    return scores
+    by_name = dict(zip(trials.utterances, torch.from_numpy(embeddings), strict=True))
+    names = trials.utterances
+    for enrol, test in zip(
+        trials.enrol[:NUM_SPEECHBRAIN_TRIALS], trials.test[:NUM_SPEECHBRAIN_TRIALS], strict=True
+    ):
+        similarity(by_name[names[enrol]], by_name[names[test]]).item()
