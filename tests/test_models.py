@@ -7,6 +7,7 @@ from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 from speechbrain.nnet.losses import AdditiveAngularMargin, AngularMargin, LogSoftmaxWrapper
 from torch import nn
 
+from local.ends import Ends
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead, SpeakerClassifier
 from local.models.first_conv import conv_with_batch_norm
 from local.models.losses import MarginSoftmax
@@ -52,10 +53,28 @@ def test_embedding_is_the_same_alone_and_in_any_batch(pooling, batch_norm):
             assert torch.allclose(embedding, alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_gradients_of_a_padded_batch_are_those_of_its_utterances(batch_norm):
+    extractor = trained_a_little(extractor_with(batch_norm=batch_norm)).double()
+    lengths = torch.tensor([40, 17, 5])
+    features = Ends(lengths, 40).fill_(torch.randn(3, 40, 80, dtype=torch.double), 0.0)
+    loss = extractor(features, lengths).square().sum()
+    pairs = zip(features, lengths, strict=True)
+    losses = sum(extractor(row[None, :length]).square().sum() for row, length in pairs)
+    parameters = list(extractor.front_end.parameters())
+    for one, other in zip(
+        torch.autograd.grad(loss, parameters),
+        torch.autograd.grad(losses, parameters),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([60, 31, 8, 1])])
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_every_parameter_gets_a_finite_gradient(pooling):
+def test_every_parameter_gets_a_finite_gradient(pooling, lengths):
     extractor = extractor_with(pooling)
-    extractor(torch.randn(4, 60, 80)).square().sum().backward()
+    extractor(torch.randn(4, 60, 80), lengths).square().sum().backward()
     for name, parameter in extractor.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
 
