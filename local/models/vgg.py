@@ -65,8 +65,7 @@ class Block(nn.Module):
         images = _fill_behind_(images, ends, float("-inf"))
         images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
         ends = ends and ends.halved()
-        # A batch norm that is trained takes what is behind the ends into account.
-        return _fill_behind_(images, ends, 0.0) if self.training else images, ends
+        return _fill_behind_(images, ends, 0.0), ends
 
 
 def _is_cheaper_in_one(conv, norm):
