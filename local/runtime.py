@@ -32,27 +32,16 @@ def fast_precision(device):
     return "bf16" if is_fast else "fp32"
 
 
-def num_loading_workers(setting, in_memory):
-    """The worker processes that read training audio: the setting, or for None what suits.
+def num_reading_workers(setting, device, in_memory=False):
+    """The worker processes that read audio: the setting, or for None what suits.
 
-    Audio in memory needs none: cutting it costs less than handing it from process to process.
+    Audio in memory needs none: cutting it costs less than handing it from process to process. Nor
+    does a network on a CPU: each of its operations would wait for the core that a worker is on.
     """
     if setting is not None:
         return setting
-    return 0 if in_memory else _max_workers()
-
-
-def num_reading_workers(setting, device):
-    """The worker processes that read audio to embed it: the setting, or for None what suits.
-
-    On a CPU there are none: its cores are busy with the network.
-    """
-    if setting is not None:
-        return setting
-    return _max_workers() if device.startswith("cuda") else 0
-
-
-def _max_workers():
+    if in_memory or not device.startswith("cuda"):
+        return 0
     return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
 

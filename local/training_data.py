@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from local.audio import cut_window, read_audio, read_chunk
 from local.manifests import KEEP_DOLLARS
-from local.runtime import num_loading_workers
+from local.runtime import num_reading_workers
 from local.sampling import EndlessShuffle
 
 
@@ -111,7 +111,7 @@ def chunk_dataset(manifest_path, sample_rate, num_samples, seed, whole=False, in
     return dataset
 
 
-def training_loader(hparams, manifest):
+def training_loader(hparams, manifest, device):
     """The data loader of random chunks, as the settings of `hparams/vgg.yaml` say.
 
     Arguments
@@ -119,6 +119,8 @@ def training_loader(hparams, manifest):
     hparams : dict
     manifest : local.manifests.Manifest
         Of the training utterances.
+    device : str
+        Of the network.
 
     Returns
     -------
@@ -152,7 +154,7 @@ def training_loader(hparams, manifest):
         dataset,
         batch_sampler=sampler,
         collate_fn=functools.partial(collate, whole),
-        num_workers=num_loading_workers(hparams["num_workers"], in_memory),
+        num_workers=num_reading_workers(hparams["num_workers"], device, in_memory),
         pin_memory=torch.cuda.is_available(),
     )
 

@@ -349,7 +349,7 @@ def set_up(arguments):
             hparams[name] = runtime.fast_precision(device)
     make_out_dir(hparams["out_dir"], yaml_path, overrides)
     prepared = prepare_data(hparams)
-    train_loader = training_loader(hparams, prepared.train)
+    train_loader = training_loader(hparams, prepared.train, device)
     valid_loader = utterance_loader(
         prepared.valid.path,
         hparams["sample_rate"],

@@ -34,15 +34,13 @@ def test_freed_memory_is_used_again(request):
 
 @pytest.mark.parametrize("setting", [0, 3])
 def test_given_workers_are_taken(setting):
-    assert runtime.num_loading_workers(setting, in_memory=True) == setting
-    assert runtime.num_reading_workers(setting, "cpu") == setting
+    assert runtime.num_reading_workers(setting, "cpu", in_memory=True) == setting
 
 
 def test_workers_are_chosen_by_what_there_is_to_do(monkeypatch):
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(4))
-    assert runtime.num_loading_workers(None, in_memory=True) == 0
-    assert runtime.num_loading_workers(None, in_memory=False) == 4
     assert runtime.num_reading_workers(None, "cpu") == 0
     assert runtime.num_reading_workers(None, "cuda:1") == 4
+    assert runtime.num_reading_workers(None, "cuda:1", in_memory=True) == 0
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(100))
     assert runtime.num_reading_workers(None, "cuda") == runtime.MAX_WORKERS

@@ -23,7 +23,6 @@ from local.speed import TRAINING_PASSES, bf16_peak_flops, forward_flops
 ROOT = Path(__file__).resolve().parents[3]
 EMBEDDING_SIZE = 256
 FROM_FILES = {"max_memory_gb": "0"}
-ONE_WORKER = {"num_workers": "1"}
 QUICK = {"batch_size": "2", "chunk_samples": "8000"}
 
 
@@ -49,7 +48,7 @@ def cpu_rows(folder, width, rounds, quick):
     step = partial(bare_step, features=features)
     calls = {
         f"K = {width}: the recipe, whole loop in {precision}": loop,
-        "the same, audio from WAV files": Loop(folder, settings | FROM_FILES | ONE_WORKER),
+        "the same, audio from WAV files": Loop(folder, settings | FROM_FILES),
         "limit: its network, forward and backward": step(recipe_network(width), precision),
         "its network, contiguous in float32": step(recipe_network(width, False), "fp32"),
         "plain layers, contiguous in float32": step(plain_network(width), "fp32"),
