@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+# Progress bars of what is measured; tqdm looks when it is imported.
+os.environ["TQDM_DISABLE"] = "1"
 
 SUBJECTS = (
     "log_mel",
@@ -73,7 +75,7 @@ def measure(subject, options):
 
     # As in the recipe's scripts; a spawned process would spawn the workers of data loaders too.
     multiprocessing.set_start_method("fork", force=True)
-    logging.disable(logging.INFO)
+    logging.disable(logging.WARNING)
     runtime.keep_freed_memory()
     return importlib.import_module(f"subjects.{subject}").measure(options)
 

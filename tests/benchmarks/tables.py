@@ -87,7 +87,7 @@ def against(what, seconds, spread, ours, at_least=None):
     ratio = seconds / ours
     if at_least is None:
         return Row(what, seconds, spread=spread, times_ours=ratio)
-    target = f"at least {at_least:g}"
+    target = f"at least {at_least:.3g}"
     return Row(what, seconds, "s", spread, ratio, target, ratio >= at_least)
 
 

@@ -7,10 +7,13 @@ import numpy as np
 
 
 class Times(NamedTuple):
-    """Of one of the calls: the median in seconds, and half the quartiles' distance over it."""
+    """Of one of the calls: the median in seconds, and half the quartiles' distance over it.
+
+    One round has no spread.
+    """
 
     median: float
-    spread: float
+    spread: float | None
 
 
 def interleaved(calls, rounds, warm_up=1):
@@ -45,4 +48,4 @@ def timed(call):
 
 def _summary(seconds):
     low, median, high = np.percentile(seconds, (25, 50, 75)).tolist()
-    return Times(median, (high - low) / 2 / median)
+    return Times(median, (high - low) / 2 / median if len(seconds) > 1 else None)

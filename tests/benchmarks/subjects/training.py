@@ -23,6 +23,8 @@ from local.speed import TRAINING_PASSES, bf16_peak_flops, forward_flops
 ROOT = Path(__file__).resolve().parents[3]
 EMBEDDING_SIZE = 256
 FROM_FILES = {"max_memory_gb": "0"}
+BARE = "limit: its network alone"
+CONTIGUOUS, PLAIN = "the same, contiguous in float32", "plain layers, contiguous in float32"
 QUICK = {"batch_size": "2", "chunk_samples": "8000"}
 
 
@@ -35,7 +37,8 @@ def measure(options):
     for width in widths:
         with tempfile.TemporaryDirectory() as name:
             rows += cpu_rows(Path(name), width, rounds, quick=options.quick)
-    return Table("A training step on the CPU: hparams/vgg.yaml, 64 chunks of 1.5 s", rows)
+    title = "A training step on the CPU: hparams/vgg.yaml, 64 chunks of 1.5 s"
+    return Table(title, rows, "Networks: forward and backward on ready features.")
 
 
 def cpu_rows(folder, width, rounds, quick):
@@ -46,24 +49,24 @@ def cpu_rows(folder, width, rounds, quick):
     precision = loop.hparams["precision"]
     features, _ = loop.brain.modules.features(loop.next_batch().waveforms)
     step = partial(bare_step, features=features)
-    calls = {
-        f"K = {width}: the recipe, whole loop in {precision}": loop,
-        "the same, audio from WAV files": Loop(folder, settings | FROM_FILES),
-        "limit: its network, forward and backward": step(recipe_network(width), precision),
-        "its network, contiguous in float32": step(recipe_network(width, False), "fp32"),
-        "plain layers, contiguous in float32": step(plain_network(width), "fp32"),
-        f"ECAPA-TDNN, C = 512, in {precision}": step(
-            ECAPA_TDNN(80, channels=[512] * 4 + [1536]), precision
-        ),
+    networks = {
+        f"K = {width}: the recipe's network in {precision}": step(recipe_network(width), precision),
+        CONTIGUOUS: step(recipe_network(width, channels_last=False), "fp32"),
+        PLAIN: step(plain_network(width), "fp32"),
+        f"ECAPA-TDNN, C = 512, in {precision}": step(ecapa_tdnn(), precision),
         f"x-vector in {precision}": step(Xvector(in_channels=80), precision),
     }
-    targets = {
-        "limit: its network, forward and backward": 0.88,
-        "its network, contiguous in float32": 3,
-        "plain layers, contiguous in float32": 3,
+    loops = {
+        f"K = {width}: the recipe, whole loop": loop,
+        "the same, audio from WAV files": Loop(folder, settings | FROM_FILES),
     }
-    rows = compared(interleaved(calls, rounds, warm_up=2), targets)
-    return [*rows, at_peak(loop, features, rows[0].figure)] if precision == "bf16" else rows
+    times = interleaved(networks | loops, rounds, warm_up=2)
+    network_rows = compared({what: times[what] for what in networks}, {CONTIGUOUS: 3, PLAIN: 3})
+    ours = network_rows[0].figure
+    if precision == "bf16":
+        network_rows.append(at_peak(loop, features, ours))
+    loop_times = {what: times[what] for what in loops} | {BARE: times[next(iter(networks))]}
+    return network_rows + compared(loop_times, {BARE: 0.88})
 
 
 def at_peak(loop, features, ours, at_least=None):
@@ -88,13 +91,13 @@ def measure_gpu(options):
         network = loop.brain.modules.extractor
         calls = {
             "K = 1024: the recipe, whole loop in bf16": loop,
-            "limit: its network, forward and backward": bare_step(network, "bf16", features),
-            "its network, contiguous in float32": bare_step(
+            BARE: bare_step(network, "bf16", features),
+            CONTIGUOUS: bare_step(
                 copy.deepcopy(network).to(memory_format=torch.contiguous_format), "fp32", features
             ),
         }
         times = interleaved(calls, 2 if options.quick else 20, warm_up=3)
-        rows = compared(times, {"limit: its network, forward and backward": 0.88})
+        rows = compared(times, {BARE: 0.88})
         rows.append(at_peak(loop, features, rows[0].figure, 0.5))
     title = f"A training step on the GPU: {len(features)} chunks of 3.5 s from WAV files"
     return Table(title, rows)
@@ -152,6 +155,10 @@ def recipe_network(width, channels_last=True):
         partial(make_pooling, name="statistics"),
         partial(EmbeddingHead, embedding_size=EMBEDDING_SIZE, hidden_size=0, relu=False),
     )
+
+
+def ecapa_tdnn():
+    return ECAPA_TDNN(80, channels=[512, 512, 512, 512, 1536])
 
 
 def plain_network(width):
