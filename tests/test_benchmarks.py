@@ -60,8 +60,9 @@ def test_wrong_arguments(arguments, message):
 
 def test_calls_take_turns():
     calls = []
-    times = interleaved({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=2)
-    assert calls == ["a", "b"] * 3
+    noting = {name: lambda name=name: calls.append(name) for name in "ab"}
+    times = interleaved(noting, rounds=2, at_once=2)
+    assert calls == ["a", "a", "b", "b"] * 3
     assert set(times) == {"a", "b"} and times["a"].median >= 0
 
 

@@ -16,7 +16,7 @@ class Times(NamedTuple):
     spread: float | None
 
 
-def interleaved(calls, rounds, warm_up=1):
+def interleaved(calls, rounds, warm_up=1, at_once=1):
     """Calls each in turn, and that for some rounds.
 
     Arguments
@@ -26,16 +26,19 @@ def interleaved(calls, rounds, warm_up=1):
     rounds : int
     warm_up : int
         Rounds before these, which do not count.
+    at_once : int
+        Calls in a turn, for what finds the processor's caches as its last call left them.
 
     Returns
     -------
     times : dict
-        Name -> Times.
+        Name -> Times, of one call.
     """
     seconds = {name: [] for name in calls}
     for _ in range(warm_up + rounds):
         for name, call in calls.items():
-            seconds[name].append(timed(call))
+            turn = timed(lambda call=call: [call() for _ in range(at_once)])
+            seconds[name].append(turn / at_once)
     return {name: _summary(values[warm_up:]) for name, values in seconds.items()}
 
 

@@ -25,6 +25,7 @@ EMBEDDING_SIZE = 256
 FROM_FILES = {"max_memory_gb": "0"}
 BARE = "limit: its network alone"
 CONTIGUOUS, PLAIN = "the same, contiguous in float32", "plain layers, contiguous in float32"
+STEPS_AT_ONCE = 3
 QUICK = {"batch_size": "2", "chunk_samples": "8000"}
 
 
@@ -32,7 +33,7 @@ def measure(options):
     """On a CPU the network of vgg.yaml in two widths; on a GPU that of presets/paper.yaml."""
     if options.device.startswith("cuda"):
         return measure_gpu(options)
-    widths, rounds = ((16,), 2) if options.quick else ((128, 256), 8)
+    widths, rounds = ((16,), 1) if options.quick else ((128, 256), 5)
     rows = []
     for width in widths:
         with tempfile.TemporaryDirectory() as name:
@@ -60,7 +61,7 @@ def cpu_rows(folder, width, rounds, quick):
         f"K = {width}: the recipe, whole loop": loop,
         "the same, audio from WAV files": Loop(folder, settings | FROM_FILES),
     }
-    times = interleaved(networks | loops, rounds, warm_up=2)
+    times = interleaved(networks | loops, rounds, at_once=STEPS_AT_ONCE)
     network_rows = compared({what: times[what] for what in networks}, {CONTIGUOUS: 3, PLAIN: 3})
     ours = network_rows[0].figure
     if precision == "bf16":
@@ -96,7 +97,7 @@ def measure_gpu(options):
                 copy.deepcopy(network).to(memory_format=torch.contiguous_format), "fp32", features
             ),
         }
-        times = interleaved(calls, 2 if options.quick else 20, warm_up=3)
+        times = interleaved(calls, 1 if options.quick else 7, at_once=STEPS_AT_ONCE)
         rows = compared(times, {BARE: 0.88})
         rows.append(at_peak(loop, features, rows[0].figure, 0.5))
     title = f"A training step on the GPU: {len(features)} chunks of 3.5 s from WAV files"
