@@ -35,6 +35,8 @@ from local.training_data import cut_features, training_loader
 
 logger = logging.getLogger(__name__)
 
+# Updates of the shortest one-cycle learning rate that torch can make.
+MIN_CYCLE = 2
 CHOICES = {"lr_schedule": ("one_cycle", "plateau"), "normalize_over": ("chunk", "utterance")}
 
 
@@ -79,8 +81,7 @@ class SpeakerBrain(sb.Brain):
         """What is validated and kept: the average, where there is one."""
         if self.average is not None:
             return self.average.module
-        extractor = self.modules.extractor
-        return getattr(extractor, "module", extractor)
+        return unwrapped(self.modules.extractor)
 
     # Training
 
@@ -132,11 +133,13 @@ class SpeakerBrain(sb.Brain):
     def init_optimizers(self):
         super().init_optimizers()
         if self.hparams.lr_schedule == "one_cycle":
+            num_steps = max(MIN_CYCLE, self.total_updates)
             self.one_cycle = OneCycleLR(
                 self.optimizer,
                 max_lr=self.hparams.lr,
-                total_steps=self.total_updates,
-                pct_start=self.hparams.lr_rise,
+                total_steps=num_steps,
+                # It divides by the length of the rise, which is one step less than it says.
+                pct_start=max(self.hparams.lr_rise, 1.5 / num_steps),
                 final_div_factor=self.hparams.lr_final_division,
             )
             self.checkpointer.add_recoverable("one_cycle", self.one_cycle)
@@ -166,7 +169,8 @@ class SpeakerBrain(sb.Brain):
         )
 
     def _check_one_cycle(self):
-        if self.one_cycle is not None and self.one_cycle.total_steps != self.total_updates:
+        wanted = max(MIN_CYCLE, self.total_updates)
+        if self.one_cycle is not None and self.one_cycle.total_steps != wanted:
             raise InputError(
                 f"{self.hparams.out_dir} was trained with a one-cycle learning rate over "
                 f"{self.one_cycle.total_steps} updates, which can't become {self.total_updates}. "
@@ -239,10 +243,9 @@ class SpeakerBrain(sb.Brain):
         self.tensorboard.log_stats(**stats)
 
     def _save_best(self, epoch, eer_percent):
-        classifier = self.modules.classifier
         content = {
             "extractor": self.chosen_extractor.state_dict(),
-            "classifier": getattr(classifier, "module", classifier).state_dict(),
+            "classifier": unwrapped(self.modules.classifier).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.optimizer_step,
             "epoch": epoch,
@@ -250,6 +253,12 @@ class SpeakerBrain(sb.Brain):
         }
         path = checkpoints.save_weights(self.hparams.out_dir, content)
         logger.info(f"Lowest EER so far, {eer_percent:.2f} %: {path}")
+
+
+def unwrapped(module):
+    """The module itself, without what DistributedDataParallel and torch.compile put around it."""
+    module = getattr(module, "module", module)
+    return getattr(module, "_orig_mod", module)
 
 
 def make_brain(hparams, run_opts, prepared, train_loader):

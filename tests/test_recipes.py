@@ -209,6 +209,20 @@ def test_training_over_is_left_as_it_is(trained, corpus, capsys):
     assert "Lowest EER on the trials: inf" not in (out_dir / "log.txt").read_text()
 
 
+def test_weights_have_the_same_names_however_the_module_is_wrapped():
+    unwrapped = runpy.run_path(script("train_vgg"))["unwrapped"]
+    linear = torch.nn.Linear(2, 2)
+    for wrapped in (linear, torch.compile(linear), torch.nn.DataParallel(torch.compile(linear))):
+        assert unwrapped(wrapped) is linear
+
+
+@pytest.mark.parametrize("num_updates", [1, 2, 5])
+def test_one_cycle_of_few_updates(corpus, tmp_path, num_updates):
+    settings = {"number_of_epochs": 1, "validate_every": num_updates, "out_dir": tmp_path / "out"}
+    train(corpus | settings)
+    assert f"updates: {num_updates}," in (tmp_path / "out" / "train_log.txt").read_text()
+
+
 def test_validation_every_so_many_updates_and_accumulation(corpus, tmp_path):
     settings = {"validate_every": 3, "grad_accumulation_factor": 2, "number_of_epochs": 2}
     train(corpus | settings | {"out_dir": tmp_path / "out"})
