@@ -209,6 +209,7 @@ def test_training_over_is_left_as_it_is(trained, corpus, capsys):
     assert "Lowest EER on the trials: inf" not in (out_dir / "log.txt").read_text()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own imports
 def test_weights_have_the_same_names_however_the_module_is_wrapped():
     unwrapped = runpy.run_path(script("train_vgg"))["unwrapped"]
     linear = torch.nn.Linear(2, 2)
