@@ -1,4 +1,4 @@
-"""What is known of audio files: examined in parallel, and kept from one run to the next."""
+"""What is known of audio files: examined once, and kept from one run to the next."""
 
 import os
 import time

@@ -8,13 +8,6 @@ def length_mask(lengths, max_length):
     return torch.arange(max_length, device=lengths.device) < lengths[:, None]
 
 
-def masked_mean(values, mask):
-    """Mean over the frames: (batch, frames, n) and (batch, frames, 1) or None -> (batch, 1, n)."""
-    if mask is None:
-        return values.mean(dim=1, keepdim=True)
-    return (values * mask).sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)
-
-
 class Ends:
     """Where the utterances of a padded batch end, to set what is behind.
 

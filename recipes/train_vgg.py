@@ -60,8 +60,10 @@ class SpeakerBrain(sb.Brain):
         self.trials = trials
         self.num_speakers = num_speakers
         self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
+        self.cycle_updates = max(MIN_CYCLE, self.total_updates)
         self.one_cycle = None
         self.tensorboard = None
+        self.speed = None
         self.average = None
         if self.hparams.average_decay:
             self.average = self._make_average()
@@ -133,13 +135,12 @@ class SpeakerBrain(sb.Brain):
     def init_optimizers(self):
         super().init_optimizers()
         if self.hparams.lr_schedule == "one_cycle":
-            num_steps = max(MIN_CYCLE, self.total_updates)
             self.one_cycle = OneCycleLR(
                 self.optimizer,
                 max_lr=self.hparams.lr,
-                total_steps=num_steps,
+                total_steps=self.cycle_updates,
                 # It divides by the length of the rise, which is one step less than it says.
-                pct_start=max(self.hparams.lr_rise, 1.5 / num_steps),
+                pct_start=max(self.hparams.lr_rise, 1.5 / self.cycle_updates),
                 final_div_factor=self.hparams.lr_final_division,
             )
             self.checkpointer.add_recoverable("one_cycle", self.one_cycle)
@@ -169,8 +170,7 @@ class SpeakerBrain(sb.Brain):
         )
 
     def _check_one_cycle(self):
-        wanted = max(MIN_CYCLE, self.total_updates)
-        if self.one_cycle is not None and self.one_cycle.total_steps != wanted:
+        if self.one_cycle is not None and self.one_cycle.total_steps != self.cycle_updates:
             raise InputError(
                 f"{self.hparams.out_dir} was trained with a one-cycle learning rate over "
                 f"{self.one_cycle.total_steps} updates, which can't become {self.total_updates}. "

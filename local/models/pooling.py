@@ -10,7 +10,7 @@ import torch
 from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from torch import nn
 
-from local.ends import length_mask, masked_mean
+from local.ends import length_mask
 
 # Under the square root of a deviation: its gradient is finite where all states are equal.
 MIN_VARIANCE = 1e-5
@@ -218,3 +218,10 @@ def make_pooling(
 def state_mask(states, lengths):
     """(batch, states, 1), True where an utterance has a state; None where lengths is None."""
     return None if lengths is None else length_mask(lengths, states.shape[1]).unsqueeze(2)
+
+
+def masked_mean(values, mask):
+    """Mean over the frames: (batch, frames, n) and (batch, frames, 1) or None -> (batch, 1, n)."""
+    if mask is None:
+        return values.mean(dim=1, keepdim=True)
+    return (values * mask).sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)

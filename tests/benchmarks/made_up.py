@@ -1,9 +1,11 @@
-"""Corpora of noise, of any size: enough to measure speed on."""
+"""Corpora of noise, and trials, of any size: enough to measure speed on."""
 
 import os
 
 import numpy as np
 import soundfile
+
+from local.trials import Trials
 
 
 def write_noise(path, seconds, seed=0, sample_rate=16000):
@@ -28,6 +30,18 @@ def write_corpus(folder, num_speakers=16, num_utterances=8, seconds=3.0):
         (folder / f"{name}.txt").write_text(content)
     settings = {name: str(folder / f"{name}.txt") for name in lists}
     return settings | {"train_data_dir": str(folder), "valid_data_dir": str(folder)}
+
+
+def as_arguments(settings):
+    """Settings as `--key value` of a command line."""
+    return [part for key, value in settings.items() for part in (f"--{key}", str(value))]
+
+
+def make_trials(utterances, enrol, test):
+    """Trials of these indices, every other one of a client."""
+    is_client = np.arange(len(enrol)) % 2 == 0
+    places = [("trials.txt", 1)] * len(utterances)
+    return Trials(utterances, enrol.astype(np.int32), test.astype(np.int32), is_client, places)
 
 
 def write_large_corpus(folder, num_files, num_lines, utterances_per_speaker=200):

@@ -17,8 +17,9 @@ import multiprocessing
 import os
 import platform
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+from processes import apart
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -80,13 +81,6 @@ def measure(subject, options):
     return importlib.import_module(f"subjects.{subject}").measure(options)
 
 
-def measure_apart(subject, options):
-    """The same in a process for itself: its threads and memory are its own."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(measure, subject, options).result()
-
-
 def machine(device):
     """What the figures were measured on."""
     import torch
@@ -126,7 +120,7 @@ def main():
     print(f"{where}\n", flush=True)
     tables = []
     for subject in chosen_subjects(arguments):
-        tables.append(measure_apart(subject, arguments))
+        tables.append(apart(measure, subject, arguments))
         print(tables[-1].text(), flush=True)
         write(arguments.out_dir, where, tables)
     print(f"written: {arguments.out_dir}/benchmarks.md and benchmarks.json")

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from made_up import as_arguments
 from tables import Row, Table
 
 from local.metrics import eer
@@ -81,9 +82,10 @@ def verify(options, data, model_dir, precision):
 
 
 def run(script, settings_file, settings):
-    pairs = [part for key, value in settings.items() for part in (f"--{key}", value)]
     paths = [str(ROOT / "recipes" / script), str(ROOT / "hparams" / settings_file)]
-    subprocess.run([sys.executable, *paths, *pairs], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, *paths, *as_arguments(settings)], check=True, capture_output=True
+    )
 
 
 def difference(system, reference):

@@ -1,10 +1,9 @@
 """Classifier, loss, backward pass and update, up to a million speakers."""
 
-import multiprocessing
 import resource
-from concurrent.futures import ProcessPoolExecutor
 
 import torch
+from processes import apart
 from speechbrain.lobes.models.ECAPA_TDNN import Classifier
 from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 from tables import Row, Table, against
@@ -25,7 +24,8 @@ def measure(options):
     rows = []
     for num_speakers in sizes:
         (ours, gigabytes), (theirs, their_gigabytes) = (
-            apart(steps, options.device, num_speakers) for steps in (of_recipe, of_speechbrain)
+            apart(measured, steps, options.device, num_speakers)
+            for steps in (of_recipe, of_speechbrain)
         )
         what = f"{num_speakers:,} speakers"
         is_largest = num_speakers == sizes[-1]
@@ -39,13 +39,6 @@ def measure(options):
         ]
     title = f"Classifier and loss: a step of {BATCH_SIZE} embeddings of {EMBEDDING_SIZE} values"
     return Table(title, rows, "Memory is the peak over what the process had before.")
-
-
-def apart(steps, device, num_speakers):
-    """Times and peak memory of steps in a process of their own."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(measured, steps, device, num_speakers).result()
 
 
 def measured(steps, device, num_speakers):

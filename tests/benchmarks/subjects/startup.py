@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from made_up import write_corpus
+from made_up import as_arguments, write_corpus
 from tables import Row, Table
 from timing import interleaved
 
@@ -27,9 +27,8 @@ def measure(options):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = write_corpus(folder, num_speakers=4) | {"width": "8", "batch_size": "4"}
-        options_given = [part for key, value in settings.items() for part in (f"--{key}", value)]
-        out_dir = ["--out_dir", str(folder / "out"), "--noprogressbar"]
-        training = [str(SCRIPT), str(SETTINGS), *options_given, *out_dir]
+        settings |= {"out_dir": folder / "out"}
+        training = [str(SCRIPT), str(SETTINGS), *as_arguments(settings), "--noprogressbar"]
         calls = {
             "train_vgg.py -h": lambda: run(str(SCRIPT), "-h"),
             "import speechbrain": lambda: run("-c", "import speechbrain"),

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from made_up import write_corpus
+from made_up import as_arguments, write_corpus
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 from speechbrain.lobes.models.Xvector import Xvector
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
@@ -43,7 +43,8 @@ def measure(options):
 
 
 def cpu_rows(folder, width, rounds, quick):
-    settings = {"width": str(width), "embedding_size": str(EMBEDDING_SIZE)}
+    settings = write_corpus(folder / "corpus", seconds=4.0)
+    settings |= {"width": width, "embedding_size": EMBEDDING_SIZE}
     if quick:
         settings |= QUICK
     loop = Loop(folder, settings)
@@ -86,7 +87,9 @@ def measure_gpu(options):
         settings |= QUICK | {"width": "16"}
     device = options.device
     with tempfile.TemporaryDirectory() as name:
-        loop = Loop(Path(name), settings, device)
+        folder = Path(name)
+        corpus = write_corpus(folder / "corpus", seconds=4.0)
+        loop = Loop(folder, corpus | settings, device)
         batch = loop.next_batch().to(device)
         features, _ = loop.brain.modules.features(batch.waveforms)
         network = loop.brain.modules.extractor
@@ -109,12 +112,9 @@ class Loop:
 
     def __init__(self, folder, settings, device="cpu"):
         script = runpy.run_path(str(ROOT / "recipes" / "train_vgg.py"))
-        corpus = folder / "corpus"
-        settings = write_corpus(corpus, seconds=4.0) | settings
-        settings |= {"device": device, "out_dir": tempfile.mkdtemp(dir=folder)}
-        pairs = [part for key, value in settings.items() for part in (f"--{key}", value)]
-        yaml_path = str(ROOT / "hparams" / "vgg.yaml")
-        self.brain, self.loader, _, self.hparams = script["set_up"]([yaml_path, *pairs])
+        settings = settings | {"device": device, "out_dir": tempfile.mkdtemp(dir=folder)}
+        arguments = [str(ROOT / "hparams" / "vgg.yaml"), *as_arguments(settings)]
+        self.brain, self.loader, _, self.hparams = script["set_up"](arguments)
         self.brain.on_fit_start()
         self.brain.on_stage_start(script["sb"].Stage.TRAIN)
         self.brain.modules.train()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from made_up import write_noise
+from made_up import make_trials, write_noise
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Table, against, compared
 from timing import interleaved
@@ -19,7 +19,6 @@ from local.features import LogMel
 from local.manifests import prepare_trials
 from local.metrics import eer
 from local.scoring import cosine_scores
-from local.trials import Trials
 from subjects.training import recipe_network
 
 SAMPLE_RATE = 16000
@@ -78,10 +77,7 @@ def make_corpus(folder, num_utterances):
     for seed, path in enumerate(paths):
         write_noise(path, rng.uniform(2, 6), seed)
     enrol, test = np.triu_indices(num_utterances, 1)
-    is_client = np.arange(len(enrol)) % 2 == 0
-    names = [path.stem for path in paths]
-    places = [("trials.txt", 1)] * num_utterances
-    return paths, Trials(names, enrol.astype(np.int32), test.astype(np.int32), is_client, places)
+    return paths, make_trials([path.stem for path in paths], enrol, test)
 
 
 @torch.inference_mode()
