@@ -51,7 +51,12 @@ def test_training_on_a_gpu_is_measured_by_code_that_runs():
 
 
 @pytest.mark.parametrize(
-    "arguments, message", [(["speed"], "no such subject: speed"), (["accuracy"], "--data_dir")]
+    "arguments, message",
+    [
+        (["speed"], "no such subject: speed"),
+        (["accuracy"], "--data_dir"),
+        (["accuracy", "--data_dir", "nowhere"], "nowhere has no train_labels.txt"),
+    ],
 )
 def test_wrong_arguments(arguments, message):
     result = run(*arguments)

@@ -47,7 +47,11 @@ def parse_arguments():
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--device", default="cpu", help="of the network (default: cpu)")
     parser.add_argument("--out_dir", type=Path, default=ROOT / "results", help="(results)")
-    parser.add_argument("--data_dir", type=Path, help="audio/ and lists, for accuracy")
+    parser.add_argument(
+        "--data_dir",
+        type=Path,
+        help="audio/, train_labels.txt, dev_clients.txt, dev_impostors.txt; for accuracy",
+    )
     parser.add_argument(
         "--num_lines", type=int, default=100_000, help="of the label file of preparation (100000)"
     )
@@ -60,6 +64,10 @@ def parse_arguments():
         parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
     if "accuracy" in arguments.subjects and not arguments.data_dir:
         parser.error("accuracy needs --data_dir, a folder with audio/ and lists")
+    if arguments.data_dir and not (arguments.data_dir / "train_labels.txt").is_file():
+        parser.error(
+            f"{arguments.data_dir} has no train_labels.txt; --data_dir has audio/ and lists"
+        )
     return arguments
 
 
