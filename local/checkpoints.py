@@ -1,36 +1,33 @@
-"""What a training run leaves in its directory, written whole or not at all."""
+"""Checkpoints to go on from: whole ones, of everything that a training run depends on."""
 
+import functools
 import hashlib
+import json
 import logging
 import os
-import pickle
 import random
 import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
-from hyperpyyaml import load_hyperpyyaml
-from ruamel.yaml import YAML
 from speechbrain.utils.checkpoints import (
     Checkpointer,
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
-from local.atomic import replacing
+from local import processes
+from local.atomic import flush_to_disk, replacing
 from local.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# What a model directory holds besides weights: all that is needed to compute embeddings.
-MODEL_KEYS = ("sample_rate", "features", "extractor")
-MODEL_FILE = "model.yaml"
-CONFIG_FILE = "config.pkl"
-WEIGHTS_PATTERN = "model_*.pt"
+DIGESTS_FILE = "digests.json"
+# Of a checkpoint in writing, and of one that can't be used; SpeechBrain looks for CKPT.
+PARTIAL, DAMAGED = "partial+", "damaged+"
 
 # SpeechBrain leaves this out, and the counter's parent saves the epoch only: a resumed run would
 # forget the best EER and the patience.
@@ -38,57 +35,164 @@ register_checkpoint_hooks(EpochCounterWithStopper)
 
 
 class WholeCheckpointer(Checkpointer):
-    """SpeechBrain's Checkpointer, whose checkpoints get their name when they are complete.
+    """SpeechBrain's Checkpointer, which goes on from whole checkpoints only.
 
-    SpeechBrain makes the directory first and fills it then: what an interruption left behind
-    would be taken for a checkpoint.
+    A checkpoint gets its name when it is complete and on the disk. SpeechBrain makes the directory
+    first and fills it then: what an interruption left behind would be taken for a checkpoint. The
+    digests of its files are kept with it, and looked at before it is loaded.
     """
 
-    def save_checkpoint(self, meta=None, end_of_epoch=True, name=None, verbosity=20):
-        final = self._new_checkpoint_dirpath() if name is None else self._final_path(name)
-        partial_name = f"{os.getpid()}"
-        if if_main_process():
-            shutil.rmtree(self._custom_checkpoint_dirpath(partial_name), ignore_errors=True)
-        saved = super().save_checkpoint(meta or {}, end_of_epoch, partial_name, verbosity)
-        if saved is None:
+    def save_checkpoint(self, meta=None, end_of_epoch=True, name=None, verbosity=logging.DEBUG):
+        saved = super().save_checkpoint(meta or {}, end_of_epoch, f"{os.getpid()}", verbosity)
+        if saved is None:  # another process than the first
             return None
+        _write_digests(saved.path)
+        final = self._new_checkpoint_dirpath() if name is None else self._final_path(name)
         os.replace(saved.path, final)
+        flush_to_disk(self.checkpoints_dir)
         files = {key: final / path.name for key, path in saved.paramfiles.items()}
         return saved._replace(path=final, paramfiles=files)
+
+    def save_and_clear_up(self, meta, end_of_epoch):
+        """Saves a checkpoint; keeps it, the one before, and the one of the lowest EER."""
+        saved = self.save_checkpoint(meta, end_of_epoch)
+        if processes.rank() == 0:
+            # SpeechBrain's own deletion has the processes agree on each checkpoint, of which
+            # another machine may not know yet.
+            best = self.find_checkpoint(min_key="eer_percent")
+            kept = [*self.find_checkpoints(max_num_checkpoints=2), *([best] if best else [])]
+            for old in {found.path for found in self.list_checkpoints()} - {k.path for k in kept}:
+                self._delete(old)
+        return saved
+
+    def _delete(self, path):
+        # Half deleted, it would be taken for damaged.
+        doomed = path.with_name(f"{PARTIAL}{path.name}")
+        os.replace(path, doomed)
+        shutil.rmtree(doomed)
 
     def _final_path(self, name):
         return super()._custom_checkpoint_dirpath(name)
 
     def _custom_checkpoint_dirpath(self, name):
-        return self.checkpoints_dir / f"partial+{name}"
+        return self.checkpoints_dir / f"{PARTIAL}{name}"
+
+    def recover_if_possible(self, **selection):
+        """Loads the newest whole checkpoint, in all processes the same.
+
+        Arguments
+        ---------
+        selection : dict
+            As for SpeechBrain's `find_checkpoint`.
+
+        Returns
+        -------
+        checkpoint : Checkpoint or None
+
+        Raises
+        ------
+        InputError
+            If all checkpoints are damaged.
+        """
+        chosen = processes.on_first(lambda: self._choose(selection))
+        if chosen is not None:
+            self.load_checkpoint(chosen)
+        return chosen
+
+    def _choose(self, selection):
+        for partial in self.checkpoints_dir.glob(f"{PARTIAL}*"):
+            shutil.rmtree(partial)
+        damaged = self._set_aside_damaged()
+        chosen = self.find_checkpoint(**selection)
+        if damaged and chosen is None:
+            raise InputError(
+                f"{self.checkpoints_dir}: every checkpoint is damaged. To train from the start, "
+                "delete the directory or give another --out_dir"
+            )
+        return chosen
+
+    def _set_aside_damaged(self):
+        """Renames what can't be used: it is neither loaded nor counted as one to keep."""
+        damaged = []
+        for path in self._list_checkpoint_dirs():
+            problem = _find_damage(path)
+            if problem:
+                aside = path.with_name(f"{DAMAGED}{path.name}")
+                os.replace(path, aside)
+                damaged.append(aside)
+                logger.warning("%s: is damaged (%s); going on from another", aside, problem)
+        return damaged
 
 
-@register_checkpoint_hooks
+def _write_digests(folder):
+    digests = {}
+    for path in sorted(folder.iterdir()):
+        flush_to_disk(path)
+        digests[path.name] = _digest(path)
+    (folder / DIGESTS_FILE).write_text(json.dumps(digests, indent=1), encoding="utf-8")
+    flush_to_disk(folder / DIGESTS_FILE)
+    flush_to_disk(folder)
+
+
+def _digest(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _find_damage(folder):
+    """What is wrong with a checkpoint, or None."""
+    try:
+        digests = json.loads((folder / DIGESTS_FILE).read_text(encoding="utf-8"))
+        for name, digest in digests.items():
+            if _digest(folder / name) != digest:
+                return f"{name} has changed"
+    except OSError as error:
+        return f"{Path(error.filename).name}: {error.strerror}"
+    except (ValueError, AttributeError):
+        return f"{DIGESTS_FILE} can't be read"
+    return None
+
+
+@functools.partial(register_checkpoint_hooks, save_on_main_only=False)
 class RandomStates:
-    """The random states of Python, numpy and torch, as a part of the checkpoints."""
+    """The random states of Python, numpy and torch in each process, as a part of the checkpoints.
+
+    A process that had none, as there were fewer, keeps the state that it has.
+    """
 
     @mark_as_saver
     def save(self, path):
+        states = processes.gather(self._states())
+        if states is not None:
+            torch.save(states, path)
+
+    def _states(self):
         version, words, gauss = random.getstate()
         name, keys, *position = np.random.get_state()
-        states = {
+        return {
             "python": [version, list(words), gauss],
             "numpy": [name, keys.tolist(), *position],
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            # Of this process's GPU; those of the others would take memory there.
+            "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        torch.save(states, path)
 
     @mark_as_loader
     def load(self, path, end_of_epoch):
         del end_of_epoch
-        states = torch.load(path, weights_only=True)
+        all_states = torch.load(path, weights_only=True)
+        if processes.rank() >= len(all_states):
+            return
+        states = all_states[processes.rank()]
         version, words, gauss = states["python"]
         random.setstate((version, tuple(words), gauss))
         np.random.set_state(tuple(states["numpy"]))
         torch.set_rng_state(states["torch"])
-        if len(states["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(states["cuda"])
+        if states["cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(states["cuda"])
 
 
 @register_checkpoint_hooks
@@ -102,7 +206,7 @@ class TrainingData:
     """
 
     def __init__(self, manifest_path):
-        self.digest = hashlib.sha256(Path(manifest_path).read_bytes()).hexdigest()
+        self.digest = _digest(manifest_path)
 
     @mark_as_saver
     def save(self, path):
@@ -111,7 +215,8 @@ class TrainingData:
     @mark_as_loader
     def load(self, path, end_of_epoch):
         del end_of_epoch
-        if Path(path).read_text(encoding="utf-8") != self.digest:
+        is_same = Path(path).read_text(encoding="utf-8") == self.digest
+        if not is_same and processes.rank() == 0:
             logger.warning(
                 "The training utterances are not those of the run that goes on from %s: "
                 "for a new run give another --out_dir",
@@ -119,114 +224,29 @@ class TrainingData:
             )
 
 
-def save_weights(out_dir, content, num_to_keep=3):
-    """Writes `model_STEP.pt`, loadable with torch.load(weights_only=True); drops the oldest.
-
-    Called for each new best model: the newest file is the best one.
-
-    Arguments
-    ---------
-    out_dir : str or Path
-    content : dict
-        extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent.
-    num_to_keep : int
-
-    Returns
-    -------
-    path : Path
-    """
-    path = Path(out_dir) / WEIGHTS_PATTERN.replace("*", f"{content['step']:08d}")
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
-    for old in weight_files(out_dir)[:-num_to_keep]:
-        old.unlink()
-    return path
-
-
-def weight_files(model_dir):
-    """The `.pt` files of a model directory, the best one last."""
-    return sorted(Path(model_dir).glob(WEIGHTS_PATTERN))
-
-
-def save_config(out_dir, num_speakers):
-    """Writes what is needed to rebuild the model, and the whole configuration.
-
-    Both are taken from the resolved hyperparameters in out_dir: `model.yaml` has the features and
-    the extractor, `config.pkl` everything and the number of speakers, as plain Python types.
-    """
-    yaml = YAML()
-    with open(Path(out_dir) / "hyperparams.yaml", encoding="utf-8") as file:
-        hyperparams = yaml.load(file)
-    with replacing(Path(out_dir) / MODEL_FILE) as temporary:
-        yaml.dump({key: hyperparams[key] for key in MODEL_KEYS}, temporary)
-    config = {key: _plain(value) for key, value in hyperparams.items()}
-    config["num_speakers"] = num_speakers
-    with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
-        temporary.write_bytes(pickle.dumps(config))
-
-
-def _plain(node):
-    """A YAML node as plain Python types; what a tag makes of it stands under "class"."""
-    tag = getattr(getattr(node, "tag", None), "value", None)
-    kind = {"class": str(tag)} if tag else {}
-    if isinstance(node, dict):
-        return kind | {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        values = [_plain(value) for value in node]
-        return kind | {"arguments": values} if kind else values
-    if isinstance(node, bool) or node is None:
-        return node
-    for plain in (int, float):
-        if isinstance(node, plain):
-            return plain(node)
-    return str(getattr(node, "value", node)) if not kind else kind
-
-
-def load_model(model_dir):
-    """Builds the model of a directory and loads its best weights.
+@register_checkpoint_hooks
+class TrainLog:
+    """The train log as it was at a checkpoint: a resumed run does not write a line twice.
 
     Arguments
     ---------
-    model_dir : str or Path
-        The out_dir of a training run.
-
-    Returns
-    -------
-    model : dict
-        sample_rate, features, extractor; and of the weights path, step, eer_percent.
-
-    Raises
-    ------
-    InputError
-        If there is no model, it can't be read, or the weights are of another model.
+    path : str or Path
     """
-    definition = Path(model_dir) / MODEL_FILE
-    weights = weight_files(model_dir)
-    if not definition.is_file() or not weights:
-        raise InputError(
-            f"{model_dir}: no trained model here ({MODEL_FILE} and {WEIGHTS_PATTERN}): "
-            "give the out_dir of recipes/train_vgg.py"
-        )
-    with open(definition, encoding="utf-8") as file:
-        model = load_hyperpyyaml(file)
-    content = _load_weights(weights[-1])
-    try:
-        model["extractor"].load_state_dict(content["extractor"])
-    except RuntimeError as error:
-        raise InputError(
-            f"{weights[-1]}: does not fit {definition}; was it trained with another width? {error}"
-        ) from error
-    return model | {
-        "path": weights[-1],
-        "step": content["step"],
-        "eer_percent": content["eer_percent"],
-    }
 
+    def __init__(self, path):
+        self.path = Path(path)
 
-def _load_weights(path):
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        content["extractor"], content["step"], content["eer_percent"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe") from error
-    return content
+    def clear(self):
+        """For a run that begins: an earlier one may not have come to its first checkpoint."""
+        self.path.unlink(missing_ok=True)
+
+    @mark_as_saver
+    def save(self, path):
+        Path(path).write_bytes(self.path.read_bytes() if self.path.exists() else b"")
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch):
+        del end_of_epoch
+        if processes.rank() == 0:
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(Path(path).read_bytes())

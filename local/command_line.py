@@ -1,10 +1,17 @@
 """What the scripts in recipes/ have in common: -h, hyperparameters, errors as messages."""
 
+import logging
+import os
 import re
+import signal
 import sys
+import time
 from pathlib import Path
 
 from local.errors import InputError
+from local.signals import CTRL_C_STATUS, Stopped
+
+PATIENCE_SECONDS = 5.0
 
 # A setting of a YAML file: its key, its value, and the comment behind it.
 _SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")
@@ -141,14 +148,75 @@ def _build(load_hyperpyyaml, yaml_path, overrides):
 def run(main):
     """Calls a script's `main(arguments)` and ends the process.
 
-    An InputError becomes its message and exit status 1, Ctrl-C a line and 130. Other exceptions
-    are our own mistakes, and keep their traceback.
+    An InputError becomes its message and exit status 1, a run that was Stopped its message and
+    status, Ctrl-C a line and 130. Other exceptions are our own mistakes, and keep their traceback.
+    Of several processes, one says what ended all of them.
     """
     try:
         main(sys.argv[1:])
     except InputError as error:
-        print(f"\n{error}", file=sys.stderr)
-        sys.exit(1)
+        _end(1, str(error), is_shared=True)
+    except Stopped as stopped:
+        if _rank() == 0:
+            print(f"\n{stopped}", file=sys.stderr)
+        sys.exit(stopped.status)
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
-        sys.exit(130)
+        _end(CTRL_C_STATUS, "Stopped.", is_shared=True)
+    except Exception as error:
+        if _rank() is None:
+            raise
+        if _is_of_others(error):
+            _wait_for_the_end()
+            _end(1, "The connection to another process is lost; its message says why.")
+        sys.excepthook(*sys.exc_info())
+        _end(1, "This process ends all of them.")
+    _leave_group()
+
+
+def _rank():
+    """The number of this process among those that torchrun started; None for one by itself."""
+    return int(os.environ["RANK"]) if "RANK" in os.environ else None
+
+
+def _end(status, message, is_shared=False):
+    """Prints a message and ends the process; at once, as the others can't go on without it.
+
+    Arguments
+    ---------
+    is_shared : bool
+        Whether the first process probably says the same.
+    """
+    rank = _rank()
+    if rank is None:
+        print(f"\n{message}", file=sys.stderr)
+        sys.exit(status)
+    if rank > 0 or not is_shared:
+        message = f"[process {rank}] {message}"
+    if rank > 0 and is_shared:
+        _wait_for_the_end()
+    print(f"\n{message}", file=sys.stderr, flush=True)
+    # Not sys.exit, which may wait for the group: it waits for this process.
+    logging.shutdown()
+    os._exit(status)
+
+
+def _wait_for_the_end():
+    """Time in which torchrun ends this process, when it sees that another one has ended."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(PATIENCE_SECONDS)
+
+
+def _is_of_others(error):
+    """Whether the exchange between processes failed, and not what this one did by itself."""
+    import torch
+
+    text = str(error)
+    return isinstance(error, torch.distributed.DistError) or "gloo" in text or "NCCL" in text
+
+
+def _leave_group():
+    if _rank() is not None:
+        import torch
+
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()

@@ -8,8 +8,10 @@ from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from local import processes
 from local.audio import read_audio
 from local.manifests import KEEP_DOLLARS
+from local.signals import ignore_stopping
 from local.training_data import pad_waveforms
 
 
@@ -86,14 +88,25 @@ def batches_by_length(durations, max_seconds):
 
 
 def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
-    """A data loader over all utterances of a manifest, in `batches_by_length`."""
+    """A data loader over this process's share of the utterances of a manifest.
+
+    The batches are those of `batches_by_length` for any number of processes: what an utterance is
+    embedded with does not depend on it.
+    """
     dataset = WholeUtterances(manifest_path, sample_rate)
+    durations = dataset.durations()
+    batches = batches_by_length(durations, batch_seconds)
+    costs = [len(batch) * durations[batch[0]] for batch in batches]
+    own = processes.shares(costs, processes.num_processes())[processes.rank()]
     return DataLoader(
         dataset,
-        batch_sampler=batches_by_length(dataset.durations(), batch_seconds),
+        batch_sampler=[batches[index] for index in own],
         collate_fn=_collate,
         num_workers=num_workers,
+        worker_init_fn=ignore_stopping,
         pin_memory=torch.cuda.is_available(),
+        # Of its own: a random state that is kept must not depend on how often one validates.
+        generator=torch.Generator(),
     )
 
 
@@ -109,9 +122,8 @@ def embed_batch(features, extractor, batch, device):
     return extractor(*features(waveforms, lengths)).float()
 
 
-@torch.inference_mode()
 def extract_embeddings(features, extractor, loader, device="cpu", precision="fp32", progress=True):
-    """Embeds all utterances of a loader.
+    """Embeds all utterances of a manifest, each in one of the processes.
 
     Arguments
     ---------
@@ -124,22 +136,45 @@ def extract_embeddings(features, extractor, loader, device="cpu", precision="fp3
         "fp32" or "bf16" of the front end. In bf16 an embedding differs a little from batch to
         batch, as the order of summation does.
     progress : bool
-        Whether to show a progress bar.
+        Whether the first process shows a progress bar.
 
     Returns
     -------
+    embeddings : torch.Tensor or None
+        float32 (num_utterances, embedding_size), on the CPU, in the order of the manifest, in the
+        first process; None in the others.
+    """
+    share = embed_share(features, extractor, loader, device, precision, progress)
+    return processes.gather_rows(*share, len(loader.dataset), device)
+
+
+@torch.inference_mode()
+def embed_share(features, extractor, loader, device, precision, progress, is_over=lambda: False):
+    """Embeds this process's share; see `extract_embeddings`.
+
+    Arguments
+    ---------
+    is_over : callable
+        Asked before each batch; ends it early if true.
+
+    Returns
+    -------
+    indices : list of int
+        Into the manifest.
     embeddings : torch.Tensor
-        float32 (num_utterances, embedding_size), on the CPU, in the order of the manifest.
+        float32 (len(indices), embedding_size), on the CPU.
     """
     features.to(device).eval()
     extractor.to(device).eval()
     autocast = TorchAutocast(
         device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
     )
-    rows = [None] * len(loader.dataset)
+    indices, rows = [], []
+    hidden = not progress or processes.rank() > 0
     with autocast:  # around the loop: it keeps the weights in the other type
-        for batch in tqdm(loader, "embedding", unit=" batches", disable=not progress, leave=False):
-            embeddings = embed_batch(features, extractor, batch, device).cpu()
-            for index, embedding in zip(batch.indices, embeddings, strict=True):
-                rows[index] = embedding
-    return torch.stack(rows)
+        for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
+            if is_over():
+                break
+            rows.append(embed_batch(features, extractor, batch, device).cpu())
+            indices += batch.indices
+    return indices, torch.cat(rows) if rows else torch.empty(0, 0)

@@ -6,6 +6,8 @@ import os
 
 import torch
 
+from local import processes
+
 # Of glibc's mallopt: how many blocks may be mapped one by one, and how much free memory at the top
 # of the heap is given back.
 _M_MMAP_MAX = -4
@@ -42,7 +44,7 @@ def num_reading_workers(setting, device, in_memory=False):
         return setting
     if in_memory or not device.startswith("cuda"):
         return 0
-    return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0)) // processes.num_local())
 
 
 def keep_freed_memory():

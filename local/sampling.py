@@ -20,7 +20,13 @@ class EndlessShuffle(Sampler):
         Batches of each process in an epoch.
     seed : int
     rank, num_processes : int
-        Each process takes its own part of every batch_size * num_processes draws.
+        Each process takes its own part of every batch_size * num_processes draws: together they
+        take what one process does with batches of that size.
+
+    Attributes
+    ----------
+    first_batch : int
+        Where an epoch begins that was interrupted; 0 for all of it.
 
     Example
     -------
@@ -42,6 +48,7 @@ class EndlessShuffle(Sampler):
         self.rank = rank
         self.num_processes = num_processes
         self.epoch = 1
+        self.first_batch = 0
         self._pass_number = None
 
     def set_epoch(self, epoch):
@@ -53,8 +60,8 @@ class EndlessShuffle(Sampler):
 
     def __iter__(self):
         """Yields lists of (index of the utterance, draw)."""
-        first = (self.epoch - 1) * self.batches_per_epoch
-        for batch in range(first, first + self.batches_per_epoch):
+        end = self.epoch * self.batches_per_epoch
+        for batch in range(end - self.batches_per_epoch + self.first_batch, end):
             start = (batch * self.num_processes + self.rank) * self.batch_size
             yield [(self._utterance(draw), draw) for draw in range(start, start + self.batch_size)]
 

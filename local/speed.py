@@ -23,6 +23,8 @@ class Speedometer:
         Of audio in an utterance, or the chunk of it that is trained on.
     peak_utterances : float, optional
         How many a second the device's peak would allow; see `peak_utterances`.
+    num_processes : int
+        That do the same at the same time.
 
     Example
     -------
@@ -34,8 +36,9 @@ class Speedometer:
     True
     """
 
-    def __init__(self, seconds_each, peak_utterances=None):
+    def __init__(self, seconds_each, peak_utterances=None, num_processes=1):
         self.seconds_each = seconds_each
+        self.num_processes = num_processes
         self.peak_utterances = peak_utterances
         self.start_epoch()
 
@@ -47,11 +50,11 @@ class Speedometer:
 
     @contextlib.contextmanager
     def step(self, num_utterances):
-        """Around each step, up to where its result is on the CPU."""
+        """Around each step of this process, up to where its result is on the CPU."""
         begin = time.perf_counter()
         yield
         self._last = time.perf_counter()
-        self._num_utterances += num_utterances
+        self._num_utterances += num_utterances * self.num_processes
         self._seconds_in_steps += self._last - begin
 
     @property
@@ -72,7 +75,7 @@ class Speedometer:
             f"a second, {100 * self.waiting_share:.1f} % of the time waiting for data"
         )
         if self.peak_utterances:
-            share = self.utterances_per_second / self.peak_utterances
+            share = self.utterances_per_second / (self.peak_utterances * self.num_processes)
             text += f", {100 * share:.0f} % of the bf16 peak"
         return text
 

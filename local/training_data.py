@@ -9,12 +9,16 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.data_pipeline import DataPipeline
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from local import processes
 from local.audio import cut_window, read_audio, read_chunk
+from local.errors import InputError
 from local.manifests import KEEP_DOLLARS
 from local.runtime import num_reading_workers
 from local.sampling import EndlessShuffle
+from local.signals import ignore_stopping
 
 
 class Chunks(NamedTuple):
@@ -124,11 +128,16 @@ def training_loader(hparams, manifest, device):
 
     Returns
     -------
-    loader : speechbrain.dataio.dataloader.SaveableDataLoader
+    loader : torch.utils.data.DataLoader
         Of Chunks: this process's part of each batch, as many as come between two validations.
+
+    Raises
+    ------
+    InputError
+        If a batch norm would see one chunk only.
     """
     whole = hparams["normalize_over"] == "utterance"
-    num_bytes = 2 * manifest.seconds * hparams["sample_rate"]
+    num_bytes = 2 * manifest.seconds * hparams["sample_rate"] * processes.num_local()
     in_memory = num_bytes <= 1e9 * hparams["max_memory_gb"]
     dataset = chunk_dataset(
         manifest.path,
@@ -138,24 +147,36 @@ def training_loader(hparams, manifest, device):
         whole,
         in_memory,
     )
-    accumulation = hparams["grad_accumulation_factor"]
-    is_distributed = sb.utils.distributed.is_distributed_initialized()
-    num_processes = torch.distributed.get_world_size() if is_distributed else 1
-    one_pass = -(-len(dataset) // (hparams["batch_size"] * num_processes * accumulation))
-    sampler = EndlessShuffle(
-        len(dataset),
-        hparams["batch_size"],
-        (hparams["validate_every"] or one_pass) * accumulation,
-        hparams["seed"],
-        rank=sb.utils.distributed.get_rank() or 0,
-        num_processes=num_processes,
-    )
-    return sb.dataio.dataloader.make_dataloader(
+    return DataLoader(
         dataset,
-        batch_sampler=sampler,
+        batch_sampler=_make_sampler(hparams, len(dataset)),
         collate_fn=functools.partial(collate, whole),
         num_workers=num_reading_workers(hparams["num_workers"], device, in_memory),
+        worker_init_fn=ignore_stopping,
         pin_memory=torch.cuda.is_available(),
+        # Of its own: otherwise it takes a number out of the random state that a checkpoint keeps.
+        generator=torch.Generator(),
+    )
+
+
+def _make_sampler(hparams, num_utterances):
+    accumulation = hparams["grad_accumulation_factor"]
+    num_processes = processes.num_processes()
+    batch_size = -(-hparams["batch_size"] // (num_processes * accumulation))
+    sees_all = hparams["sync_batch_norm"]
+    if batch_size * (num_processes if sees_all else 1) < 2:
+        raise InputError(
+            f"batch_size {hparams['batch_size']} leaves one chunk for a batch norm, with "
+            f"{num_processes} processes and grad_accumulation_factor {accumulation}: it needs two"
+        )
+    one_pass = -(-num_utterances // (batch_size * num_processes * accumulation))
+    return EndlessShuffle(
+        num_utterances,
+        batch_size,
+        (hparams["validate_every"] or one_pass) * accumulation,
+        hparams["seed"],
+        processes.rank(),
+        num_processes,
     )
 
 
@@ -167,7 +188,12 @@ def read_into_memory(data, sample_rate):
 
     with ThreadPoolExecutor() as pool:
         samples = tqdm(
-            pool.map(read, data.values()), "reading audio", len(data), unit=" files", leave=False
+            pool.map(read, data.values()),
+            "reading audio",
+            len(data),
+            unit=" files",
+            leave=False,
+            disable=processes.rank() > 0,
         )
         return dict(zip(data, samples, strict=True))
 

@@ -3,8 +3,10 @@
 
     python recipes/train_vgg.py hparams/vgg.yaml [--preset FILE] [--key value ...]
 
+    torchrun --standalone --nproc_per_node=4 recipes/train_vgg.py hparams/vgg.yaml ...
+
 The best model is the one with the lowest equal error rate on the validation trials. The same
-command goes on where an interrupted run stopped.
+command goes on where an interrupted run stopped, also with another number of processes.
 """
 
 import sys
@@ -17,18 +19,20 @@ from local import command_line
 if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
 
+import contextlib
 import logging
 
 import speechbrain as sb
 import torch
-from speechbrain.utils.distributed import if_main_process
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from local import checkpoints, preparation, runtime
-from local.embedding import embed_batch, utterance_loader
+from local import checkpoints, model_dir, preparation, processes, runtime
+from local.embedding import embed_share, utterance_loader
 from local.errors import InputError
 from local.metrics import eer
+from local.resumable_brain import ResumableBrain
+from local.run_lock import run_lock
 from local.scoring import cosine_scores
 from local.speed import Speedometer, peak_utterances
 from local.training_data import cut_features, training_loader
@@ -40,7 +44,7 @@ MIN_CYCLE = 2
 CHOICES = {"lr_schedule": ("one_cycle", "plateau"), "normalize_over": ("chunk", "utterance")}
 
 
-class SpeakerBrain(sb.Brain):
+class SpeakerBrain(ResumableBrain):
     """Trains on chunks of the training speakers, validates by EER on whole utterances.
 
     Arguments
@@ -65,6 +69,7 @@ class SpeakerBrain(sb.Brain):
         self.tensorboard = None
         self.speed = None
         self.average = None
+        self._counts = (0, 0)
         if self.hparams.average_decay:
             self.average = self._make_average()
 
@@ -146,6 +151,8 @@ class SpeakerBrain(sb.Brain):
             self.checkpointer.add_recoverable("one_cycle", self.one_cycle)
 
     def on_fit_start(self):
+        # Before the random state is recovered, which it makes use of.
+        self.speed = self._make_speedometer()
         try:
             super().on_fit_start()
         except RuntimeError as error:
@@ -155,11 +162,22 @@ class SpeakerBrain(sb.Brain):
                 + "\n".join(str(error).splitlines()[:4])
             ) from error
         self._check_one_cycle()
-        self.speed = self._make_speedometer()
-        if if_main_process():
+        if processes.rank() == 0:
             # Only now: a run that is refused leaves the definition of the model that is there.
-            checkpoints.save_config(self.hparams.out_dir, self.num_speakers)
+            model_dir.save_config(self.hparams.out_dir, self.num_speakers)
             self.tensorboard = self.hparams.tensorboard_logger()
+            self._log_plan()
+
+    def _log_plan(self):
+        if self.optimizer_step == 0:
+            self.checkpointer.recoverables["train_log"].clear()
+        now = self.circumstances()
+        logger.info(
+            f"{now['processes']} processes: {now['chunks of an update']} chunks in an update "
+            f"(batch_size {self.hparams.batch_size}), {now['chunks of batch norm']} in a batch "
+            f"norm. Learning rate {self.hparams.lr:g}, {self.total_updates} updates in at most "
+            f"{self.hparams.number_of_epochs} epochs."
+        )
 
     def _make_speedometer(self):
         features = self.modules.features
@@ -167,6 +185,7 @@ class SpeakerBrain(sb.Brain):
         return Speedometer(
             self.hparams.chunk_samples / self.hparams.sample_rate,
             peak_utterances(self.chosen_extractor, num_frames, features.num_mels, self.device),
+            processes.num_processes(),
         )
 
     def _check_one_cycle(self):
@@ -177,51 +196,69 @@ class SpeakerBrain(sb.Brain):
                 "Give another --out_dir, or the same epochs, batch size and validate_every."
             )
 
-    # Validation
+    def progress(self):
+        return super().progress() | {
+            "num_correct": processes.total(int(self.num_correct), self.device),
+            "num_chunks": processes.total(self.num_chunks, self.device),
+        }
 
-    def evaluate_batch(self, batch, stage):
-        """Embeds a batch of whole utterances; the loss of validation is its EER instead."""
-        with self.evaluation_ctx:
-            embeddings = embed_batch(
-                self.modules.features, self.chosen_extractor, batch, self.device
-            )
-        for index, embedding in zip(batch.indices, embeddings.cpu(), strict=True):
-            self.embeddings[index] = embedding
-        return torch.zeros(())
+    def set_progress(self, progress):
+        super().set_progress(progress)
+        # Counts of all processes: taken over by one.
+        if processes.rank() == 0:
+            self._counts = progress["num_correct"], progress["num_chunks"]
 
     def on_stage_start(self, stage, epoch=None):
-        if stage == sb.Stage.TRAIN:
-            self.num_correct = torch.zeros((), dtype=torch.long, device=self.device)
-            self.num_chunks = 0
-            self.speed.start_epoch()
-        else:
-            self.embeddings = [None] * len(self.trials.utterances)
+        super().on_stage_start(stage, epoch)
+        num_correct, self.num_chunks = self._counts
+        self._counts = (0, 0)
+        self.num_correct = torch.tensor(num_correct, device=self.device)
+        self.speed.start_epoch()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        if stage == sb.Stage.TRAIN:
-            accuracy = 100 * self.num_correct.item() / max(1, self.num_chunks)
-            self.train_stats = {"loss": stage_loss, "accuracy_percent": accuracy}
-            if if_main_process():
-                logger.info(f"Epoch {epoch}: {self.speed}")
-        else:
-            self._after_validation(epoch)
+        super().on_stage_end(stage, stage_loss, epoch)
+        counts = self._trained
+        accuracy = 100 * counts["num_correct"] / max(1, counts["num_chunks"])
+        self.train_stats = {"loss": stage_loss, "accuracy_percent": accuracy}
+        if processes.rank() == 0:
+            logger.info(f"Epoch {epoch}: {self.speed}")
 
-    def _after_validation(self, epoch):
-        scores = cosine_scores(torch.stack(self.embeddings), self.trials)
-        eer_percent = float(100 * eer(scores, self.trials.is_client)[0])
+    # Validation
+
+    def _fit_valid(self, valid_set, epoch, enable):
+        """In place of SpeechBrain's, which would have each process embed everything."""
+        processes.copy_buffers(self.chosen_extractor)
+        indices, embeddings = embed_share(
+            self.modules.features,
+            self.chosen_extractor,
+            valid_set,
+            self.device,
+            self.eval_precision,
+            progress=enable,
+            is_over=lambda: self.signals.caught,
+        )
+        self.stop_if_asked()
+        embeddings = processes.gather_rows(
+            indices, embeddings, len(self.trials.utterances), self.device
+        )
+        self._after_validation(epoch, processes.on_first(lambda: self._eer_percent(embeddings)))
+
+    def _eer_percent(self, embeddings):
+        scores = cosine_scores(embeddings, self.trials)
+        return float(100 * eer(scores, self.trials.is_client)[0])
+
+    def _after_validation(self, epoch, eer_percent):
         lr = self.optimizer.param_groups[0]["lr"]
         self._adapt_learning_rate(epoch, eer_percent)
         counter = self.hparams.epoch_counter
         counter.update_metric(eer_percent)
-        self._log(epoch, lr, eer_percent)
-        self.checkpointer.save_and_keep_only(
-            meta={"eer_percent": eer_percent, "epoch": epoch},
-            min_keys=["eer_percent"],
-            importance_keys=[],
-            verbosity=logging.DEBUG,
-        )
-        if counter.best_limit == epoch and if_main_process():
-            self._save_best(epoch, eer_percent)
+        if processes.rank() == 0:
+            # Before the checkpoint: what is interrupted in between is done again.
+            self._log(epoch, lr, eer_percent)
+            if counter.best_limit == epoch:
+                self._save_best(epoch, eer_percent)
+        meta = {"eer_percent": eer_percent, "epoch": epoch}
+        self.checkpointer.save_and_clear_up(meta, end_of_epoch=True)
 
     def _adapt_learning_rate(self, epoch, eer_percent):
         if self.hparams.lr_schedule == "plateau":
@@ -229,8 +266,6 @@ class SpeakerBrain(sb.Brain):
             sb.nnet.schedulers.update_learning_rate(self.optimizer, lr)
 
     def _log(self, epoch, lr, eer_percent):
-        if not if_main_process():
-            return
         stats = {
             "stats_meta": {"epoch": epoch, "updates": self.optimizer_step, "lr": lr},
             "train_stats": self.train_stats,
@@ -241,6 +276,7 @@ class SpeakerBrain(sb.Brain):
         steps = dict.fromkeys([*self.train_stats, "EER_percent"], epoch - 1)
         self.tensorboard.global_step = {"meta": epoch - 1, "train": {**steps}, "valid": {**steps}}
         self.tensorboard.log_stats(**stats)
+        self.tensorboard.writer.flush()
 
     def _save_best(self, epoch, eer_percent):
         content = {
@@ -251,7 +287,7 @@ class SpeakerBrain(sb.Brain):
             "epoch": epoch,
             "eer_percent": eer_percent,
         }
-        path = checkpoints.save_weights(self.hparams.out_dir, content)
+        path = model_dir.save_weights(self.hparams.out_dir, content)
         logger.info(f"Lowest EER so far, {eer_percent:.2f} %: {path}")
 
 
@@ -261,7 +297,7 @@ def unwrapped(module):
     return getattr(module, "_orig_mod", module)
 
 
-def make_brain(hparams, run_opts, prepared, train_loader):
+def make_brain(hparams, run_opts, prepared, train_sampler):
     """The Brain with its model, classifier and checkpointer."""
     classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
     checkpointer = hparams["checkpointer"](
@@ -272,13 +308,13 @@ def make_brain(hparams, run_opts, prepared, train_loader):
             "lr_plateau": hparams["lr_plateau"],
             "random_states": checkpoints.RandomStates(),
             "training_data": checkpoints.TrainingData(prepared.train.path),
-            "train_loader": train_loader,
+            "train_log": checkpoints.TrainLog(hparams["train_logger"].save_file),
         }
     )
     brain = SpeakerBrain(
         trials=prepared.trials,
         num_speakers=prepared.train.num_speakers,
-        updates_per_epoch=len(train_loader) // hparams["grad_accumulation_factor"],
+        updates_per_epoch=len(train_sampler) // hparams["grad_accumulation_factor"],
         modules={
             "features": hparams["features"],
             "extractor": hparams["extractor"],
@@ -289,7 +325,7 @@ def make_brain(hparams, run_opts, prepared, train_loader):
         run_opts=run_opts,
         checkpointer=checkpointer,
     )
-    brain.train_sampler = train_loader.batch_sampler
+    brain.train_sampler = train_sampler
     return brain
 
 
@@ -309,13 +345,10 @@ def make_out_dir(out_dir, yaml_path, overrides):
 
 
 def prepare_data(hparams):
-    """The manifests and trials; the other processes wait for the first and find them done."""
+    """The manifests and trials, made by the first process."""
     settings = {name: hparams[name] for name in preparation.SETTINGS}
-    if not if_main_process():
-        sb.utils.distributed.ddp_barrier()
-        return preparation.prepare(**settings, progress=False)
-    prepared = preparation.prepare(**settings)
-    sb.utils.distributed.ddp_barrier()
+    prepared = processes.on_first(lambda: preparation.prepare(**settings))
+    processes.check_shared(prepared.train.path)
     return prepared
 
 
@@ -325,7 +358,7 @@ def report(hparams):
     counter = hparams["epoch_counter"]
     logger.info(
         f"Lowest EER on the trials: {counter.best_score:.2f} % after epoch {counter.best_limit}.\n"
-        f"The model: {checkpoints.weight_files(out_dir)[-1]}\n"
+        f"The model: {model_dir.weight_files(out_dir)[-1]}\n"
         f"Verify with: python {ROOT / 'recipes' / 'verify.py'} {ROOT / 'hparams' / 'verify.yaml'} "
         f"--model_dir {out_dir} --output_dir {out_dir / 'verification'} "
         + " ".join(
@@ -351,11 +384,13 @@ def set_up(arguments):
     """
     yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
     check_choices(hparams)
-    sb.utils.distributed.ddp_init_group(run_opts)
     device = run_opts.device or sb.utils.distributed.infer_device()
+    run_opts = processes.join_processes(run_opts, device)
     for name in ("precision", "eval_precision"):
         if hparams[name] == "auto":
             hparams[name] = runtime.fast_precision(device)
+    if "ckpt_interval_steps" in run_opts.overridden_args:
+        hparams["ckpt_interval_minutes"] = 0  # SpeechBrain takes only one of them
     make_out_dir(hparams["out_dir"], yaml_path, overrides)
     prepared = prepare_data(hparams)
     train_loader = training_loader(hparams, prepared.train, device)
@@ -365,7 +400,7 @@ def set_up(arguments):
         hparams["valid_batch_seconds"],
         runtime.num_reading_workers(hparams["num_workers"], device),
     )
-    brain = make_brain(hparams, run_opts, prepared, train_loader)
+    brain = make_brain(hparams, run_opts, prepared, train_loader.batch_sampler)
     return brain, train_loader, valid_loader, hparams
 
 
@@ -373,8 +408,10 @@ def main(arguments):
     """Prepares the data, trains, and says where the best model is."""
     runtime.keep_freed_memory()
     brain, train_loader, valid_loader, hparams = set_up(arguments)
-    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
-    if if_main_process():
+    is_first = processes.rank() == 0
+    with run_lock(hparams["out_dir"]) if is_first else contextlib.nullcontext():
+        brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
+    if is_first:
         report(hparams)
 
 

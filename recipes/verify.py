@@ -3,6 +3,8 @@
 
     python recipes/verify.py hparams/verify.yaml --model_dir DIR [--key value ...]
 
+    torchrun --standalone --nproc_per_node=4 recipes/verify.py hparams/verify.yaml ...
+
 Each utterance is embedded once; the score of a trial is the cosine of its two embeddings.
 """
 
@@ -20,12 +22,12 @@ import logging
 
 import speechbrain as sb
 
-from local import plots, runtime
-from local.checkpoints import load_model
+from local import plots, processes, runtime
 from local.embedding import extract_embeddings, utterance_loader
 from local.errors import InputError
 from local.manifests import prepare_trials
 from local.metrics import detection_curve
+from local.model_dir import load_model
 from local.scoring import cosine_scores, write_scores
 from local.summary import P_TARGETS, format_summary, summarise, write_metrics
 from local.trials import read_trial_list, read_trials
@@ -42,7 +44,7 @@ def make_output_dir(output_dir):
 
 
 def embed(hparams, model, manifest_path, device, progress):
-    """The embedding of each utterance of a manifest: float32 (num_utterances, embedding_size)."""
+    """The embeddings of a manifest, in the first process: see `extract_embeddings`."""
     precision = hparams["precision"]
     loader = utterance_loader(
         manifest_path,
@@ -73,27 +75,45 @@ def write_results(output_dir, trials, scores):
     return summary
 
 
+def prepare(hparams, sample_rate, progress):
+    """Reads the trials, checks their audio, and makes the output directory.
+
+    Returns
+    -------
+    trials : local.trials.Trials
+    manifest : local.manifests.Manifest
+        Of their utterances, in the output directory.
+    """
+    if hparams["trials"]:
+        trials = read_trial_list(hparams["trials"])
+    else:
+        trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
+    manifest = prepare_trials(
+        trials,
+        hparams["valid_data_dir"],
+        make_output_dir(hparams["output_dir"]) / "utterances.csv",
+        sample_rate=sample_rate,
+        min_seconds=hparams["min_seconds"],
+        progress=progress,
+    )
+    return trials, manifest
+
+
 def main(arguments):
     """Reads trials and model, embeds, scores, and prints the summary."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runtime.keep_freed_memory()
     _, hparams, run_opts, _ = command_line.load_hparams(arguments)
-    if hparams["trials"]:
-        trials = read_trial_list(hparams["trials"])
-    else:
-        trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
-    model = load_model(hparams["model_dir"])
-    output_dir = make_output_dir(hparams["output_dir"])
-    manifest = prepare_trials(
-        trials,
-        hparams["valid_data_dir"],
-        output_dir / "utterances.csv",
-        sample_rate=model["sample_rate"],
-        min_seconds=hparams["min_seconds"],
-        progress=not run_opts.noprogressbar,
-    )
     device = run_opts.device or sb.utils.distributed.infer_device()
-    embeddings = embed(hparams, model, manifest.path, device, not run_opts.noprogressbar)
+    processes.join_processes(run_opts, device)
+    progress = not run_opts.noprogressbar
+    model = load_model(hparams["model_dir"])
+    trials, manifest = processes.on_first(lambda: prepare(hparams, model["sample_rate"], progress))
+    processes.check_shared(manifest.path)
+    embeddings = embed(hparams, model, manifest.path, device, progress)
+    if processes.rank() > 0:
+        return
+    output_dir = Path(hparams["output_dir"])
     summary = write_results(output_dir, trials, cosine_scores(embeddings, trials))
     print(f"\nModel: {model['path']}\n{format_summary(summary)}")
     print(f"\nScores:   {output_dir / 'scores.txt'}\nMetrics:  {output_dir / 'metrics.json'}")

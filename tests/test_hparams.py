@@ -98,5 +98,5 @@ def test_paper_has_the_published_network():
         1024,
     ]
     assert extractor.front_end.output_size == 5120 and extractor.pooling.output_size == 320
-    assert hparams["batch_size"] * hparams["grad_accumulation_factor"] == 128
+    assert (hparams["batch_size"], hparams["grad_accumulation_factor"]) == (128, 2)
     assert hparams["features"].num_frames(hparams["chunk_samples"]) == 347

@@ -1,0 +1,130 @@
+"""A model directory: weights, and what is needed to rebuild the model from them."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from ruamel.yaml import YAML
+
+from local.atomic import replacing
+from local.errors import InputError
+
+# What a model directory holds besides weights: all that is needed to compute embeddings.
+MODEL_KEYS = ("sample_rate", "features", "extractor")
+MODEL_FILE = "model.yaml"
+CONFIG_FILE = "config.pkl"
+WEIGHTS_PATTERN = "model_*.pt"
+
+
+def save_weights(out_dir, content, num_to_keep=3):
+    """Writes `model_STEP.pt`, loadable with torch.load(weights_only=True); drops the oldest.
+
+    Called for each new best model: the newest file is the best one.
+
+    Arguments
+    ---------
+    out_dir : str or Path
+    content : dict
+        extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent.
+    num_to_keep : int
+
+    Returns
+    -------
+    path : Path
+    """
+    path = Path(out_dir) / WEIGHTS_PATTERN.replace("*", f"{content['step']:08d}")
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+    for old in weight_files(out_dir)[:-num_to_keep]:
+        old.unlink()
+    return path
+
+
+def weight_files(model_dir):
+    """The `.pt` files of a model directory, the best one last."""
+    return sorted(Path(model_dir).glob(WEIGHTS_PATTERN))
+
+
+def save_config(out_dir, num_speakers):
+    """Writes what is needed to rebuild the model, and the whole configuration.
+
+    Both are taken from the resolved hyperparameters in out_dir: `model.yaml` has the features and
+    the extractor, `config.pkl` everything and the number of speakers, as plain Python types.
+    """
+    yaml = YAML()
+    with open(Path(out_dir) / "hyperparams.yaml", encoding="utf-8") as file:
+        hyperparams = yaml.load(file)
+    with replacing(Path(out_dir) / MODEL_FILE) as temporary:
+        yaml.dump({key: hyperparams[key] for key in MODEL_KEYS}, temporary)
+    config = {key: _plain(value) for key, value in hyperparams.items()}
+    config["num_speakers"] = num_speakers
+    with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
+        temporary.write_bytes(pickle.dumps(config))
+
+
+def _plain(node):
+    """A YAML node as plain Python types; what a tag makes of it stands under "class"."""
+    tag = getattr(getattr(node, "tag", None), "value", None)
+    kind = {"class": str(tag)} if tag else {}
+    if isinstance(node, dict):
+        return kind | {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        values = [_plain(value) for value in node]
+        return kind | {"arguments": values} if kind else values
+    if isinstance(node, bool) or node is None:
+        return node
+    for plain in (int, float):
+        if isinstance(node, plain):
+            return plain(node)
+    return str(getattr(node, "value", node)) if not kind else kind
+
+
+def load_model(model_dir):
+    """Builds the model of a directory and loads its best weights.
+
+    Arguments
+    ---------
+    model_dir : str or Path
+        The out_dir of a training run.
+
+    Returns
+    -------
+    model : dict
+        sample_rate, features, extractor; and of the weights path, step, eer_percent.
+
+    Raises
+    ------
+    InputError
+        If there is no model, it can't be read, or the weights are of another model.
+    """
+    definition = Path(model_dir) / MODEL_FILE
+    weights = weight_files(model_dir)
+    if not definition.is_file() or not weights:
+        raise InputError(
+            f"{model_dir}: no trained model here ({MODEL_FILE} and {WEIGHTS_PATTERN}): "
+            "give the out_dir of recipes/train_vgg.py"
+        )
+    with open(definition, encoding="utf-8") as file:
+        model = load_hyperpyyaml(file)
+    content = _load_weights(weights[-1])
+    try:
+        model["extractor"].load_state_dict(content["extractor"])
+    except RuntimeError as error:
+        raise InputError(
+            f"{weights[-1]}: does not fit {definition}; was it trained with another width? {error}"
+        ) from error
+    return model | {
+        "path": weights[-1],
+        "step": content["step"],
+        "eer_percent": content["eer_percent"],
+    }
+
+
+def _load_weights(path):
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        content["extractor"], content["step"], content["eer_percent"]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe") from error
+    return content
