@@ -157,7 +157,7 @@ def run(main):
     except InputError as error:
         _end(1, str(error), is_shared=True)
     except Stopped as stopped:
-        if _rank() == 0:
+        if not _rank():
             print(f"\n{stopped}", file=sys.stderr)
         sys.exit(stopped.status)
     except KeyboardInterrupt:

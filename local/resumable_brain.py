@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import time
+import warnings
 from pathlib import Path
 
 import speechbrain as sb
@@ -55,6 +56,8 @@ class ResumableBrain(sb.Brain):
         """In place of SpeechBrain's: batch norm by setting, and on CPUs, too."""
         if processes.num_processes() == 1:
             return
+        # Of einsum's gradients: copying them costs nothing.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         sync = self.hparams.sync_batch_norm
         for name, module in self.modules.items():
             if any(parameter.requires_grad for parameter in module.parameters()):

@@ -8,7 +8,7 @@ from pathlib import Path
 from local.errors import InputError
 
 # A process that was killed a moment ago, for example by torchrun, may still be going.
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
 
 
 @contextlib.contextmanager

@@ -162,10 +162,10 @@ class SpeakerBrain(ResumableBrain):
                 + "\n".join(str(error).splitlines()[:4])
             ) from error
         self._check_one_cycle()
+        self.tensorboard = self.hparams.tensorboard_logger()
         if processes.rank() == 0:
             # Only now: a run that is refused leaves the definition of the model that is there.
             model_dir.save_config(self.hparams.out_dir, self.num_speakers)
-            self.tensorboard = self.hparams.tensorboard_logger()
             self._log_plan()
 
     def _log_plan(self):
@@ -252,11 +252,10 @@ class SpeakerBrain(ResumableBrain):
         self._adapt_learning_rate(epoch, eer_percent)
         counter = self.hparams.epoch_counter
         counter.update_metric(eer_percent)
-        if processes.rank() == 0:
-            # Before the checkpoint: what is interrupted in between is done again.
-            self._log(epoch, lr, eer_percent)
-            if counter.best_limit == epoch:
-                self._save_best(epoch, eer_percent)
+        # Before the checkpoint: what is interrupted in between is done again.
+        self._log(epoch, lr, eer_percent)
+        if counter.best_limit == epoch and processes.rank() == 0:
+            self._save_best(epoch, eer_percent)
         meta = {"eer_percent": eer_percent, "epoch": epoch}
         self.checkpointer.save_and_clear_up(meta, end_of_epoch=True)
 
@@ -266,6 +265,7 @@ class SpeakerBrain(ResumableBrain):
             sb.nnet.schedulers.update_learning_rate(self.optimizer, lr)
 
     def _log(self, epoch, lr, eer_percent):
+        """In all processes: SpeechBrain has them wait for the first, which writes."""
         stats = {
             "stats_meta": {"epoch": epoch, "updates": self.optimizer_step, "lr": lr},
             "train_stats": self.train_stats,
@@ -276,7 +276,8 @@ class SpeakerBrain(ResumableBrain):
         steps = dict.fromkeys([*self.train_stats, "EER_percent"], epoch - 1)
         self.tensorboard.global_step = {"meta": epoch - 1, "train": {**steps}, "valid": {**steps}}
         self.tensorboard.log_stats(**stats)
-        self.tensorboard.writer.flush()
+        if self.tensorboard.writer:
+            self.tensorboard.writer.flush()
 
     def _save_best(self, epoch, eer_percent):
         content = {

@@ -3,10 +3,11 @@
 import torch
 from torch import distributed, nn
 from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class CpuSyncBatchNorm(nn.SyncBatchNorm):
-    """SyncBatchNorm for CPUs, where torch has none.
+class CpuSyncBatchNorm(_BatchNorm):
+    """What torch's SyncBatchNorm does, which only works on GPUs.
 
     Mean and variance are those of the values of all processes together, and the gradients flow
     back to all of them. It computes in float32, and returns the type that it is given.
@@ -29,6 +30,9 @@ class CpuSyncBatchNorm(nn.SyncBatchNorm):
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale.view(shape) + self.bias.view(shape)).to(values.dtype)
 
+    def _check_input_dim(self, values):
+        """Any number of axes will do."""
+
     @torch.no_grad()
     def _update_running(self, mean, variance):
         self.num_batches_tracked += 1
@@ -49,10 +53,10 @@ def synchronised(module, device):
     -------
     module : torch.nn.Module
     """
-    module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
-    if not device.startswith("cuda"):
-        for norm in module.modules():
-            if isinstance(norm, nn.SyncBatchNorm):
-                # The same parameters and settings; only the computation is another.
-                norm.__class__ = CpuSyncBatchNorm
+    if device.startswith("cuda"):
+        return nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    for norm in module.modules():
+        if isinstance(norm, _BatchNorm):
+            # The same parameters, statistics and settings; only the computation is another.
+            norm.__class__ = CpuSyncBatchNorm
     return module
