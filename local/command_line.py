@@ -11,7 +11,7 @@ from pathlib import Path
 from local.errors import InputError
 from local.signals import CTRL_C_STATUS, Stopped
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
 
 # A setting of a YAML file: its key, its value, and the comment behind it.
 _SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")

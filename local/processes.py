@@ -184,7 +184,7 @@ def gather_rows(indices, rows, num_rows, device):
         (num_rows, num_values) on the CPU, in the first process; None in the others.
     """
     num_values = highest(rows.shape[1], device)
-    matrix = torch.zeros(num_rows, num_values)
+    matrix = torch.zeros(num_rows, num_values, dtype=torch.float32)
     if indices:
         matrix[torch.tensor(indices)] = rows
     if num_processes() == 1:

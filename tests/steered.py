@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -19,7 +20,8 @@ import torch  # noqa: E402
 import torch._dynamo  # noqa: E402, F401  # an optimizer does, which takes a second
 from speechbrain.utils.epoch_loop import EpochCounter  # noqa: E402
 
-from local import checkpoints, command_line, embedding, model_dir  # noqa: E402
+from local import checkpoints, command_line, embedding, model_dir, processes  # noqa: E402
+from local.features import LogMel  # noqa: E402
 
 TRAIN = str(ROOT / "recipes" / "train_vgg.py")
 PLACES = {
@@ -59,52 +61,85 @@ def steer(script, place, count, action, rank="0"):
     setattr(owner, name, steered)
 
 
-def record_losses(script, path):
-    """Appends the loss of each step to a file."""
+def record(script, path):
+    """Appends the loss of each step to a file, and between the steps of an update the gradients."""
     brain = script["SpeakerBrain"]
     fit_batch = brain.fit_batch
 
     def recording(self, batch):
         loss = fit_batch(self, batch)
-        if os.environ.get("RANK", "0") == "0":
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(f"{loss.item()!r}\n")
+        grad = next(self.modules.classifier.parameters()).grad
+        line = {"loss": loss.item(), "grad": None if grad is None else grad.sum().item()}
+        with open(f"{path}.{processes.rank()}", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
         return loss
 
     brain.fit_batch = recording
 
 
+def in_float64(script):
+    """Has the network compute in float64: what is left is no matter of rounding."""
+    torch.set_default_dtype(torch.float64)
+    forward = LogMel.forward
+
+    def wide(self, *inputs):
+        features, num_frames = forward(self, *inputs)
+        return features.double(), num_frames
+
+    LogMel.forward = wide
+
+
 def train(arguments, plan):
-    """Runs training with a plan: {"losses": PATH, "steer": [place, count, action, rank]}."""
+    """Runs training with a plan: {"record": PATH, "steer": [place, count, action, rank]}."""
     torch.set_num_threads(1)
     speechbrain.core.sb.utils.logger.get_environment_description = str  # asks pip for its packages
     script = runpy.run_path(TRAIN)
     if "steer" in plan:
         steer(script, *plan["steer"])
-    if "losses" in plan:
-        record_losses(script, plan["losses"])
+    if plan.get("float64"):
+        in_float64(script)
+    if "record" in plan:
+        record(script, plan["record"])
     sys.argv = [TRAIN, *arguments]
     command_line.run(script["main"])
 
 
-def start(arguments, plan=None, output=os.devnull):
-    """Starts training in a process forked from one that has imported everything."""
+def start(arguments, plan=None, output=os.devnull, rank=None, num_processes=1, port=None):
+    """Starts training in a process forked from one that has imported everything.
+
+    With a rank it is one of several, whose first listens on the port.
+    """
     context = multiprocessing.get_context("forkserver")
     os.environ["PYTHONPATH"] = str(ROOT / "tests")
     context.set_forkserver_preload(["steered"])
-    process = context.Process(target=_train_quietly, args=(arguments, plan or {}, str(output)))
+    environment = {}
+    if rank is not None:
+        places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": num_processes}
+        places |= {"LOCAL_WORLD_SIZE": num_processes, "MASTER_PORT": port}
+        environment = {key: str(value) for key, value in places.items()}
+        environment["MASTER_ADDR"] = "127.0.0.1"
+    process = context.Process(
+        target=_train_apart, args=(arguments, plan or {}, str(output), environment)
+    )
     process.start()
-    del os.environ["PYTHONPATH"]
     return process
 
 
-def _train_quietly(arguments, plan, output):
+def _train_apart(arguments, plan, output, environment):
     with open(output, "a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    os.environ |= environment
     # Of the data loader's workers; a child takes over the method that it was started by.
     multiprocessing.set_start_method("fork", force=True)
     train(arguments, plan)
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -8,74 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
-from corpora import as_arguments, write_corpus
-from steered import start
+from corpora import write_corpus
+from runs import Runs, assert_same
 
 from local.checkpoints import WholeCheckpointer
-
-ROOT = Path(__file__).resolve().parents[1]
-# Two epochs of six updates, of two batches each; a checkpoint after every second update.
-SETTINGS = {
-    "width": 8,
-    "embedding_size": 8,
-    "pooling": "double_multi_head",
-    "num_heads": 4,
-    "head_drop": 0.5,
-    "batch_size": 4,
-    "grad_accumulation_factor": 2,
-    "chunk_samples": 8000,
-    "number_of_epochs": 2,
-    "validate_every": 6,
-    "valid_batch_seconds": 3.0,
-    "ckpt_interval_steps": 4,
-    "precision": "fp32",
-    "eval_precision": "fp32",
-    "device": "cpu",
-}
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-class Runs:
-    """Runs of the same training, each in a directory."""
-
-    def __init__(self, corpus, folder, **settings):
-        self.settings = SETTINGS | corpus | settings
-        self.folder = folder
-
-    def start(self, name, *steer, **changes):
-        settings = self.settings | changes | {"out_dir": self.folder / name}
-        arguments = [str(ROOT / "hparams" / "vgg.yaml"), "--noprogressbar", *as_arguments(settings)]
-        plan = {"steer": steer} if steer else {}
-        return start(arguments, plan, self.folder / f"{name}.log")
-
-    def train(self, name, *steer, **changes):
-        """Runs to the end; returns the exit code."""
-        process = self.start(name, *steer, **changes)
-        process.join(60)
-        return process.exitcode
-
-    def printed(self, name):
-        path = self.folder / f"{name}.log"
-        return path.read_text() if path.exists() else ""
-
-    def result(self, name):
-        """Train log, weights, moving average and optimizer of the newest checkpoint, best EER."""
-        out_dir = self.folder / name
-        files = WholeCheckpointer(out_dir / "save").find_checkpoint().paramfiles
-        states = [torch.load(files[key]) for key in ("extractor", "classifier", "average")]
-        states += torch.load(files["optimizer"])["state"].values()
-        models = {path.name: torch.load(path)["extractor"] for path in out_dir.glob("model_*.pt")}
-        return (out_dir / "train_log.txt").read_text(), states, models
-
-
-def assert_same(result, expected):
-    assert result[0] == expected[0] and result[2].keys() == expected[2].keys()
-    torch.testing.assert_close(result[1:], expected[1:], rtol=0, atol=0)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +27,7 @@ def runs(corpus, tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(runs):
     assert runs.train("whole") == 0, runs.printed("whole")
-    assert len((runs.folder / "whole" / "train_log.txt").read_text().splitlines()) == 2
+    assert len(runs.log("whole").splitlines()) == 2
     return runs.result("whole")
 
 
@@ -197,8 +138,10 @@ def test_other_accumulation_goes_on_inside_an_epoch(runs):
     printed = runs.printed(name)
     assert "chunks of batch norm: 4 from now on, 2 before" in printed
     assert "chunks of an update" not in printed
-    log = (runs.folder / name / "train_log.txt").read_text()
-    assert [line.split(",")[1] for line in log.splitlines()] == [" updates: 6", " updates: 12"]
+    assert [line.split(",")[1] for line in runs.log(name).splitlines()] == [
+        " updates: 6",
+        " updates: 12",
+    ]
 
 
 def test_two_runs_in_one_directory_are_refused(runs):

@@ -10,7 +10,7 @@ class CpuSyncBatchNorm(_BatchNorm):
     """What torch's SyncBatchNorm does, which only works on GPUs.
 
     Mean and variance are those of the values of all processes together, and the gradients flow
-    back to all of them. It computes in float32, and returns the type that it is given.
+    back to all of them. It computes in float32 at least, and returns the type that it is given.
     """
 
     def forward(self, values):
@@ -19,7 +19,7 @@ class CpuSyncBatchNorm(_BatchNorm):
             return super().forward(values)
         shape = (1, -1) + (1,) * (values.dim() - 2)
         others = [axis for axis in range(values.dim()) if axis != 1]
-        wide = values.float()
+        wide = values.to(torch.promote_types(values.dtype, torch.float32))
         count = wide.new_full((1,), wide.numel() / wide.shape[1])
         sums, count = all_reduce(torch.cat([wide.sum(others), count])).split([wide.shape[1], 1])
         mean = sums / count

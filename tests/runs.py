@@ -1,0 +1,86 @@
+"""Runs of one training in several directories, and what they end with."""
+
+from pathlib import Path
+
+import torch
+from corpora import as_arguments
+from steered import free_port, start
+
+from local.checkpoints import WholeCheckpointer
+
+ROOT = Path(__file__).resolve().parents[1]
+# Two epochs of six updates, of two batches each; a checkpoint after every second update.
+SETTINGS = {
+    "width": 8,
+    "embedding_size": 8,
+    "pooling": "double_multi_head",
+    "num_heads": 4,
+    "head_drop": 0.5,
+    "batch_size": 4,
+    "grad_accumulation_factor": 2,
+    "chunk_samples": 8000,
+    "number_of_epochs": 2,
+    "validate_every": 6,
+    "valid_batch_seconds": 3.0,
+    "ckpt_interval_steps": 4,
+    "precision": "fp32",
+    "eval_precision": "fp32",
+    "device": "cpu",
+}
+
+
+class Runs:
+    """Trains on a corpus of `corpora`, each time in another directory of a folder."""
+
+    def __init__(self, corpus, folder, **settings):
+        self.settings = SETTINGS | corpus | settings
+        self.folder = folder
+
+    def arguments(self, name, **changes):
+        settings = self.settings | changes | {"out_dir": self.folder / name}
+        return [str(ROOT / "hparams" / "vgg.yaml"), "--noprogressbar", *as_arguments(settings)]
+
+    def start(self, name, *steer, **changes):
+        plan = {"steer": steer} if steer else {}
+        return start(self.arguments(name, **changes), plan, self.folder / f"{name}.log")
+
+    def train(self, name, *steer, **changes):
+        """Runs to the end; returns the exit code."""
+        process = self.start(name, *steer, **changes)
+        process.join(60)
+        return process.exitcode
+
+    def train_together(self, name, *steer, num_processes=2, record=None, float64=False, **changes):
+        """The same in several processes; returns their exit codes."""
+        plan = {"steer": steer} if steer else {}
+        plan |= {"float64": float64} | ({"record": str(record)} if record else {})
+        arguments, port = self.arguments(name, **changes), free_port()
+        started = [
+            start(arguments, plan, self.folder / f"{name}.log", rank, num_processes, port)
+            for rank in range(num_processes)
+        ]
+        for process in started:
+            process.join(60)
+        return [process.exitcode for process in started]
+
+    def printed(self, name):
+        path = self.folder / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def log(self, name):
+        return (self.folder / name / "train_log.txt").read_text()
+
+    def result(self, name):
+        """Train log; weights, average and optimizer of the newest checkpoint; best models."""
+        out_dir = self.folder / name
+        files = WholeCheckpointer(out_dir / "save").find_checkpoint().paramfiles
+        states = [torch.load(files[key]) for key in ("extractor", "classifier", "average")]
+        states += torch.load(files["optimizer"])["state"].values()
+        models = {path.name: torch.load(path)["extractor"] for path in out_dir.glob("model_*.pt")}
+        return self.log(name), states, models
+
+
+def assert_same(result, expected):
+    """Bit by bit."""
+    assert result[0] == expected[0] and result[2].keys() == expected[2].keys()
+    torch.testing.assert_close(result[1:], expected[1:], rtol=0, atol=0)
