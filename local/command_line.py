@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from local.errors import InputError
+from local.errors import InputError, tell_torchrun
 from local.signals import CTRL_C_STATUS, Stopped
 
 PATIENCE_SECONDS = 3.0
@@ -159,6 +159,8 @@ def run(main):
     except Stopped as stopped:
         if not _rank():
             print(f"\n{stopped}", file=sys.stderr)
+        tell_torchrun(str(stopped))
+        _leave_processes()
         sys.exit(stopped.status)
     except KeyboardInterrupt:
         _end(CTRL_C_STATUS, "Stopped.", is_shared=True)
@@ -169,8 +171,15 @@ def run(main):
             _wait_for_the_end()
             _end(1, "The connection to another process is lost; its message says why.")
         sys.excepthook(*sys.exc_info())
-        _end(1, "This process ends all of them.")
-    _leave_group()
+        _end(1, f"{type(error).__name__}: {error}. This ends all processes.")
+    _leave_processes()
+
+
+def _leave_processes():
+    if _rank() is not None:
+        from local import processes
+
+        processes.leave_processes()
 
 
 def _rank():
@@ -194,6 +203,7 @@ def _end(status, message, is_shared=False):
         message = f"[process {rank}] {message}"
     if rank > 0 and is_shared:
         _wait_for_the_end()
+    tell_torchrun(message)
     print(f"\n{message}", file=sys.stderr, flush=True)
     # Not sys.exit, which may wait for the group: it waits for this process.
     logging.shutdown()
@@ -212,11 +222,3 @@ def _is_of_others(error):
 
     text = str(error)
     return isinstance(error, torch.distributed.DistError) or "gloo" in text or "NCCL" in text
-
-
-def _leave_group():
-    if _rank() is not None:
-        import torch
-
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()

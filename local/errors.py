@@ -1,5 +1,10 @@
 """Problems in what the user gave: collected, and shown together in one message."""
 
+import json
+import os
+import time
+from pathlib import Path
+
 # A wrong label file is usually wrong in the same way on many lines: a few show what to do.
 MAX_SHOWN = 10
 
@@ -48,3 +53,11 @@ class Problems:
         rest = self._count - len(self._shown)
         lines = self._shown + ([f"... and {rest} more problems like these"] if rest else [])
         raise InputError("\n".join(lines))
+
+
+def tell_torchrun(message):
+    """Writes the message where torchrun looks for what it calls the root cause."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if path:
+        content = {"message": message, "extraInfo": {"timestamp": int(time.time())}}
+        Path(path).write_text(json.dumps({"message": content}), encoding="utf-8")

@@ -9,6 +9,9 @@ from speechbrain.utils import distributed as sb_distributed
 from torch import distributed
 
 from local.errors import InputError
+from local.heartbeat import Heartbeat
+
+_heartbeat = None
 
 
 def join_processes(run_opts, device):
@@ -48,7 +51,20 @@ def join_processes(run_opts, device):
             f"(torchrun --nproc_per_node={max(1, num_gpus)} ...), or compute on CPUs (--device cpu)"
         )
     sb_distributed.ddp_init_group(run_opts)
+    if num_processes() > 1:
+        global _heartbeat
+        _heartbeat = Heartbeat(rank(), num_processes())
     return run_opts
+
+
+def leave_processes():
+    """Waits for the others, and leaves the group; to be called by all when they are done."""
+    if not sb_distributed.is_distributed_initialized():
+        return
+    sb_distributed.ddp_barrier()
+    if _heartbeat is not None:
+        _heartbeat.stop()
+    distributed.destroy_process_group()
 
 
 def _refuse_srun_alone():

@@ -50,15 +50,17 @@ class Runs:
         process.join(60)
         return process.exitcode
 
-    def train_together(self, name, *steer, num_processes=2, record=None, float64=False, **changes):
-        """The same in several processes; returns their exit codes."""
-        plan = {"steer": steer} if steer else {}
-        plan |= {"float64": float64} | ({"record": str(record)} if record else {})
+    def start_together(self, name, *steer, num_processes=2, plan=None, **changes):
+        plan = (plan or {}) | ({"steer": steer} if steer else {})
         arguments, port = self.arguments(name, **changes), free_port()
-        started = [
+        return [
             start(arguments, plan, self.folder / f"{name}.log", rank, num_processes, port)
             for rank in range(num_processes)
         ]
+
+    def train_together(self, name, *steer, **options):
+        """The same in several processes; returns their exit codes."""
+        started = self.start_together(name, *steer, **options)
         for process in started:
             process.join(60)
         return [process.exitcode for process in started]

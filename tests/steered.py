@@ -20,7 +20,7 @@ import torch  # noqa: E402
 import torch._dynamo  # noqa: E402, F401  # an optimizer does, which takes a second
 from speechbrain.utils.epoch_loop import EpochCounter  # noqa: E402
 
-from local import checkpoints, command_line, embedding, model_dir, processes  # noqa: E402
+from local import checkpoints, command_line, embedding, heartbeat, model_dir, processes  # noqa: E402
 from local.features import LogMel  # noqa: E402
 
 TRAIN = str(ROOT / "recipes" / "train_vgg.py")
@@ -90,12 +90,18 @@ def in_float64(script):
 
 
 def train(arguments, plan):
-    """Runs training with a plan: {"record": PATH, "steer": [place, count, action, rank]}."""
+    """Runs training with a plan.
+
+    Its keys: record, a path; steer, [place, count, action, rank]; float64, whether to compute in
+    it; patience, of the heartbeat in seconds.
+    """
     torch.set_num_threads(1)
     speechbrain.core.sb.utils.logger.get_environment_description = str  # asks pip for its packages
     script = runpy.run_path(TRAIN)
     if "steer" in plan:
         steer(script, *plan["steer"])
+    if "patience" in plan:
+        heartbeat.BEAT_SECONDS, heartbeat.PATIENCE_SECONDS = 0.5, plan["patience"]
     if plan.get("float64"):
         in_float64(script)
     if "record" in plan:

@@ -64,14 +64,15 @@ LOSSES = {
         # Adam makes steps of full length out of gradients that are all rounding: in float32, one
         # process with another number of threads differs as much as two.
         ({"lr": 0.0001, "scale": 10.0}, 1e-4),
-        ({"float64": True}, 1e-8),
+        ({}, 1e-8),
     ],
 )
 def test_two_processes_have_the_losses_of_one(runs, changes, tolerance):
     found = {}
     for num_processes in (1, 2):
         name = f"losses{num_processes}{tolerance}"
-        options = LOSSES | changes | {"record": runs.folder / name}
+        plan = {"record": str(runs.folder / name), "float64": tolerance < 1e-6}
+        options = LOSSES | changes | {"plan": plan}
         codes = runs.train_together(f"{name}.run", num_processes=num_processes, **options)
         assert codes == [0] * num_processes, runs.printed(f"{name}.run")
         lines = [recorded(runs.folder / f"{name}.{rank}") for rank in range(num_processes)]
@@ -83,7 +84,8 @@ def test_two_processes_have_the_losses_of_one(runs, changes, tolerance):
 def test_gradients_are_exchanged_once_an_update(runs):
     name = "accumulation"
     options = LOSSES | {"grad_accumulation_factor": 2, "validate_every": 3}
-    assert runs.train_together(f"{name}.run", record=runs.folder / name, **options) == [0, 0]
+    plan = {"record": str(runs.folder / name)}
+    assert runs.train_together(f"{name}.run", plan=plan, **options) == [0, 0]
     first, second = (recorded(runs.folder / f"{name}.{rank}") for rank in (0, 1))
     # Between the steps of an update, each process has the gradients of its own chunks.
     assert all(a["grad"] != b["grad"] for a, b in zip(first[::2], second[::2], strict=True))
@@ -100,6 +102,17 @@ def test_killed_process_ends_all_and_the_run_goes_on(runs, expected, rank, place
     assert "The connection to another process is lost" in runs.printed(name)
     assert runs.train_together(name) == [0, 0], runs.printed(name)
     assert_same(runs.result(name), expected)
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_silent_process_ends_all(runs, silent):
+    name = f"silent{silent}"
+    started = runs.start_together(name, "step", 5, "SIGSTOP", str(silent), plan={"patience": 3.0})
+    started[1 - silent].join(30)
+    assert started[1 - silent].exitcode == 1
+    assert f"Process {silent} has not been heard of for 3 seconds" in runs.printed(name)
+    started[silent].kill()
+    started[silent].join()
 
 
 def test_signal_to_one_process_stops_all(runs, expected):
@@ -159,7 +172,7 @@ def test_mistake_of_one_process_ends_all_with_its_cause(runs):
     printed = process.communicate(timeout=60)[0]
     assert process.returncode != 0 and time.monotonic() - start < 60
     assert "ZeroDivisionError: a mistake in the recipe" in printed
-    assert "[process 1] This process ends all of them" in printed
+    assert "[process 1] ZeroDivisionError: a mistake in the recipe. This ends all" in printed
 
 
 def test_wrong_lists_are_one_message(runs, tmp_path):
@@ -168,7 +181,9 @@ def test_wrong_lists_are_one_message(runs, tmp_path):
     process = torchrun([str(ROOT / "recipes" / "train_vgg.py")], arguments)
     printed = process.communicate(timeout=60)[0]
     assert process.returncode != 0
-    assert printed.count("labels.txt:1: label 'zero'") == 1
+    own, summary = printed.split("Root Cause")
+    assert own.count("labels.txt:1: label 'zero'") == 1
+    assert summary.count("labels.txt:1: label 'zero'") == 1
     assert not (runs.folder / "wrong" / "save").exists()
 
 
