@@ -15,6 +15,6 @@ if __name__ == "__main__":
     try:
         main()
     except ChildFailedError as error:
-        print(error, file=sys.stderr)
-        codes = {failure.exitcode for failure in error.failures.values()}
-        sys.exit(os.EX_TEMPFAIL if os.EX_TEMPFAIL in codes else 1)
+        if os.EX_TEMPFAIL in {failure.exitcode for failure in error.failures.values()}:
+            sys.exit(os.EX_TEMPFAIL)
+        sys.exit(str(error))
