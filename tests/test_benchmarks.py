@@ -11,8 +11,8 @@ from benchmarks.tables import Row, Table, against, compared
 from benchmarks.timing import Times, interleaved
 
 RUN = Path(__file__).parent / "benchmarks" / "run.py"
-SUBJECTS = ("chunk_reading", "classifier", "log_mel", "metrics", "preparation", "scoring")
-SUBJECTS += ("startup", "training", "validation")
+SUBJECTS = ("checkpoints", "chunk_reading", "classifier", "log_mel", "metrics", "preparation")
+SUBJECTS += ("scoring", "sharing", "startup", "training", "validation")
 
 
 def run(*arguments):

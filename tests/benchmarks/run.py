@@ -31,6 +31,8 @@ SUBJECTS = (
     "chunk_reading",
     "training",
     "validation",
+    "sharing",
+    "checkpoints",
     "metrics",
     "scoring",
     "preparation",

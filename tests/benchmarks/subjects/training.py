@@ -82,7 +82,7 @@ def at_peak(loop, features, ours, at_least=None):
 def measure_gpu(options):
     """K = 1024, 3.5 s, audio from WAV files; the limit is what matrix products reach."""
     settings = {"preset": str(ROOT / "hparams" / "presets" / "paper.yaml")} | FROM_FILES
-    settings |= {"normalize_over": "chunk", "grad_accumulation_factor": "1"}
+    settings |= {"normalize_over": "chunk", "batch_size": "64", "grad_accumulation_factor": "1"}
     if options.quick:
         settings |= QUICK | {"width": "16"}
     device = options.device
