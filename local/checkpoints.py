@@ -20,7 +20,7 @@ from speechbrain.utils.checkpoints import (
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
 from local import processes
-from local.atomic import flush_to_disk, replacing
+from local.atomic import flush_to_disk
 from local.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -92,11 +92,18 @@ class WholeCheckpointer(Checkpointer):
         Raises
         ------
         InputError
-            If all checkpoints are damaged.
+            If all checkpoints are damaged, or the newest is of another model.
         """
         chosen = processes.on_first(lambda: self._choose(selection))
         if chosen is not None:
-            self.load_checkpoint(chosen)
+            try:
+                self.load_checkpoint(chosen)
+            except RuntimeError as error:
+                raise InputError(
+                    f"{chosen.path}: is of another model or number of speakers. Give another "
+                    "--out_dir, or the settings it was trained with.\n"
+                    + "\n".join(str(error).splitlines()[:4])
+                ) from error
         return chosen
 
     def _choose(self, selection):
@@ -222,31 +229,3 @@ class TrainingData:
                 "for a new run give another --out_dir",
                 Path(path).parent,
             )
-
-
-@register_checkpoint_hooks
-class TrainLog:
-    """The train log as it was at a checkpoint: a resumed run does not write a line twice.
-
-    Arguments
-    ---------
-    path : str or Path
-    """
-
-    def __init__(self, path):
-        self.path = Path(path)
-
-    def clear(self):
-        """For a run that begins: an earlier one may not have come to its first checkpoint."""
-        self.path.unlink(missing_ok=True)
-
-    @mark_as_saver
-    def save(self, path):
-        Path(path).write_bytes(self.path.read_bytes() if self.path.exists() else b"")
-
-    @mark_as_loader
-    def load(self, path, end_of_epoch):
-        del end_of_epoch
-        if processes.rank() == 0:
-            with replacing(self.path) as temporary:
-                temporary.write_bytes(Path(path).read_bytes())

@@ -127,12 +127,18 @@ def mean(value):
 
 def total(number, device):
     """The sum of a whole number of each process."""
-    return int(_reduced(torch.tensor(number, device=device), distributed.ReduceOp.SUM))
+    return _reduced_number(number, device, distributed.ReduceOp.SUM)
 
 
 def highest(number, device):
     """The highest of a whole number of each process."""
-    return int(_reduced(torch.tensor(number, device=device), distributed.ReduceOp.MAX))
+    return _reduced_number(number, device, distributed.ReduceOp.MAX)
+
+
+def _reduced_number(number, device, operation):
+    if num_processes() == 1:
+        return number
+    return int(_reduced(torch.tensor(number, device=device), operation))
 
 
 def _reduced(value, operation):

@@ -53,7 +53,9 @@ class ResumableBrain(sb.Brain):
     # Several processes
 
     def _wrap_distributed(self):
-        """In place of SpeechBrain's: batch norm by setting, and on CPUs, too."""
+        """In place of SpeechBrain's for many processes: batch norm by setting, and on CPUs, too."""
+        if not self.distributed_launch:
+            super()._wrap_distributed()
         if processes.num_processes() == 1:
             return
         # Of einsum's gradients: copying them costs nothing.

@@ -24,7 +24,6 @@ import logging
 
 import speechbrain as sb
 import torch
-from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from local import checkpoints, model_dir, preparation, processes, runtime
@@ -33,14 +32,14 @@ from local.errors import InputError
 from local.metrics import eer
 from local.resumable_brain import ResumableBrain
 from local.run_lock import run_lock
+from local.schedules import check_one_cycle, one_cycle
 from local.scoring import cosine_scores
 from local.speed import Speedometer, peak_utterances
+from local.train_log import TrainLog
 from local.training_data import cut_features, training_loader
 
 logger = logging.getLogger(__name__)
 
-# Updates of the shortest one-cycle learning rate that torch can make.
-MIN_CYCLE = 2
 CHOICES = {"lr_schedule": ("one_cycle", "plateau"), "normalize_over": ("chunk", "utterance")}
 
 
@@ -55,18 +54,19 @@ class SpeakerBrain(ResumableBrain):
         In the training data.
     updates_per_epoch : int
         Optimizer steps.
+    train_log : local.train_log.TrainLog
     modules, opt_class, hparams, run_opts, checkpointer
         As for sb.Brain; modules: features, extractor and classifier.
     """
 
-    def __init__(self, trials, num_speakers, updates_per_epoch, **brain_arguments):
+    def __init__(self, trials, num_speakers, updates_per_epoch, train_log, **brain_arguments):
         super().__init__(**brain_arguments)
         self.trials = trials
         self.num_speakers = num_speakers
+        self.train_log = train_log
+        self.checkpointer.add_recoverable("train_log", train_log)
         self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
-        self.cycle_updates = max(MIN_CYCLE, self.total_updates)
         self.one_cycle = None
-        self.tensorboard = None
         self.speed = None
         self.average = None
         self._counts = (0, 0)
@@ -140,37 +140,28 @@ class SpeakerBrain(ResumableBrain):
     def init_optimizers(self):
         super().init_optimizers()
         if self.hparams.lr_schedule == "one_cycle":
-            self.one_cycle = OneCycleLR(
+            self.one_cycle = one_cycle(
                 self.optimizer,
-                max_lr=self.hparams.lr,
-                total_steps=self.cycle_updates,
-                # It divides by the length of the rise, which is one step less than it says.
-                pct_start=max(self.hparams.lr_rise, 1.5 / self.cycle_updates),
-                final_div_factor=self.hparams.lr_final_division,
+                self.hparams.lr,
+                self.total_updates,
+                self.hparams.lr_rise,
+                self.hparams.lr_final_division,
             )
             self.checkpointer.add_recoverable("one_cycle", self.one_cycle)
 
     def on_fit_start(self):
         # Before the random state is recovered, which it makes use of.
         self.speed = self._make_speedometer()
-        try:
-            super().on_fit_start()
-        except RuntimeError as error:
-            raise InputError(
-                f"{self.checkpointer.checkpoints_dir}: its checkpoint is of another model or "
-                "number of speakers. Give another --out_dir, or the settings it was trained with.\n"
-                + "\n".join(str(error).splitlines()[:4])
-            ) from error
-        self._check_one_cycle()
-        self.tensorboard = self.hparams.tensorboard_logger()
+        super().on_fit_start()
+        if self.one_cycle is not None:
+            check_one_cycle(self.one_cycle, self.total_updates)
+        self.train_log.open(is_new=self.optimizer_step == 0)
         if processes.rank() == 0:
             # Only now: a run that is refused leaves the definition of the model that is there.
             model_dir.save_config(self.hparams.out_dir, self.num_speakers)
-            self._log_plan()
+            self._say_plan()
 
-    def _log_plan(self):
-        if self.optimizer_step == 0:
-            self.checkpointer.recoverables["train_log"].clear()
+    def _say_plan(self):
         now = self.circumstances()
         logger.info(
             f"{now['processes']} processes: {now['chunks of an update']} chunks in an update "
@@ -187,14 +178,6 @@ class SpeakerBrain(ResumableBrain):
             peak_utterances(self.chosen_extractor, num_frames, features.num_mels, self.device),
             processes.num_processes(),
         )
-
-    def _check_one_cycle(self):
-        if self.one_cycle is not None and self.one_cycle.total_steps != self.cycle_updates:
-            raise InputError(
-                f"{self.hparams.out_dir} was trained with a one-cycle learning rate over "
-                f"{self.one_cycle.total_steps} updates, which can't become {self.total_updates}. "
-                "Give another --out_dir, or the same epochs, batch size and validate_every."
-            )
 
     def progress(self):
         return super().progress() | {
@@ -253,7 +236,12 @@ class SpeakerBrain(ResumableBrain):
         counter = self.hparams.epoch_counter
         counter.update_metric(eer_percent)
         # Before the checkpoint: what is interrupted in between is done again.
-        self._log(epoch, lr, eer_percent)
+        self.train_log.log(
+            epoch,
+            {"updates": self.optimizer_step, "lr": lr},
+            self.train_stats,
+            {"EER_percent": eer_percent},
+        )
         if counter.best_limit == epoch and processes.rank() == 0:
             self._save_best(epoch, eer_percent)
         meta = {"eer_percent": eer_percent, "epoch": epoch}
@@ -263,21 +251,6 @@ class SpeakerBrain(ResumableBrain):
         if self.hparams.lr_schedule == "plateau":
             _, lr = self.hparams.lr_plateau([self.optimizer], epoch, eer_percent)
             sb.nnet.schedulers.update_learning_rate(self.optimizer, lr)
-
-    def _log(self, epoch, lr, eer_percent):
-        """In all processes: SpeechBrain has them wait for the first, which writes."""
-        stats = {
-            "stats_meta": {"epoch": epoch, "updates": self.optimizer_step, "lr": lr},
-            "train_stats": self.train_stats,
-            "valid_stats": {"EER_percent": eer_percent},
-        }
-        self.hparams.train_logger.log_stats(**stats)
-        # It counts from 0 in each process: a resumed run must go on where it was.
-        steps = dict.fromkeys([*self.train_stats, "EER_percent"], epoch - 1)
-        self.tensorboard.global_step = {"meta": epoch - 1, "train": {**steps}, "valid": {**steps}}
-        self.tensorboard.log_stats(**stats)
-        if self.tensorboard.writer:
-            self.tensorboard.writer.flush()
 
     def _save_best(self, epoch, eer_percent):
         content = {
@@ -309,13 +282,13 @@ def make_brain(hparams, run_opts, prepared, train_sampler):
             "lr_plateau": hparams["lr_plateau"],
             "random_states": checkpoints.RandomStates(),
             "training_data": checkpoints.TrainingData(prepared.train.path),
-            "train_log": checkpoints.TrainLog(hparams["train_logger"].save_file),
         }
     )
     brain = SpeakerBrain(
         trials=prepared.trials,
         num_speakers=prepared.train.num_speakers,
         updates_per_epoch=len(train_sampler) // hparams["grad_accumulation_factor"],
+        train_log=TrainLog(hparams["train_logger"], hparams["tensorboard_logger"]),
         modules={
             "features": hparams["features"],
             "extractor": hparams["extractor"],
@@ -402,6 +375,9 @@ def set_up(arguments):
         runtime.num_reading_workers(hparams["num_workers"], device),
     )
     brain = make_brain(hparams, run_opts, prepared, train_loader.batch_sampler)
+    if processes.rank() > 0:
+        # The network begins as the same one everywhere; what is drawn from now on is not the same.
+        sb.utils.seed.seed_everything(hparams["seed"] + processes.rank(), verbose=False)
     return brain, train_loader, valid_loader, hparams
 
 

@@ -22,11 +22,12 @@ from speechbrain.utils.epoch_loop import EpochCounter  # noqa: E402
 
 from local import checkpoints, command_line, embedding, heartbeat, model_dir, processes  # noqa: E402
 from local.features import LogMel  # noqa: E402
+from local.train_log import TrainLog  # noqa: E402
 
 TRAIN = str(ROOT / "recipes" / "train_vgg.py")
 PLACES = {
     "step": ("SpeakerBrain", "fit_batch"),
-    "log": ("SpeakerBrain", "_log"),
+    "log": (TrainLog, "log"),
     "best": ("SpeakerBrain", "_save_best"),
     "epoch": (EpochCounter, "__next__"),
     "validation": (embedding, "embed_batch"),
@@ -70,6 +71,7 @@ def record(script, path):
         loss = fit_batch(self, batch)
         grad = next(self.modules.classifier.parameters()).grad
         line = {"loss": loss.item(), "grad": None if grad is None else grad.sum().item()}
+        line["seed"] = torch.initial_seed()
         with open(f"{path}.{processes.rank()}", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         return loss

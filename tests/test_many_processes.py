@@ -76,8 +76,9 @@ def test_two_processes_have_the_losses_of_one(runs, changes, tolerance):
         codes = runs.train_together(f"{name}.run", num_processes=num_processes, **options)
         assert codes == [0] * num_processes, runs.printed(f"{name}.run")
         lines = [recorded(runs.folder / f"{name}.{rank}") for rank in range(num_processes)]
-        assert all(line == lines[0] for line in lines)
-        found[num_processes] = [line["loss"] for line in lines[0]]
+        losses = [[line["loss"] for line in recorded_lines] for recorded_lines in lines]
+        assert all(one == losses[0] for one in losses)
+        found[num_processes] = losses[0]
     assert len(found[1]) == 50 and found[2] == pytest.approx(found[1], abs=tolerance)
 
 
@@ -90,6 +91,7 @@ def test_gradients_are_exchanged_once_an_update(runs):
     # Between the steps of an update, each process has the gradients of its own chunks.
     assert all(a["grad"] != b["grad"] for a, b in zip(first[::2], second[::2], strict=True))
     assert [line["grad"] for line in first[1::2]] == [None] * 3
+    assert first[0]["seed"] != second[0]["seed"]
     assert "2 processes: 8 chunks in an update" in runs.printed(f"{name}.run")
 
 
