@@ -109,9 +109,9 @@ class WholeCheckpointer(Checkpointer):
     def _choose(self, selection):
         for partial in self.checkpoints_dir.glob(f"{PARTIAL}*"):
             shutil.rmtree(partial)
-        damaged = self._set_aside_damaged()
+        self._set_aside_damaged()
         chosen = self.find_checkpoint(**selection)
-        if damaged and chosen is None:
+        if chosen is None and list(self.checkpoints_dir.glob(f"{DAMAGED}*")):
             raise InputError(
                 f"{self.checkpoints_dir}: every checkpoint is damaged. To train from the start, "
                 "delete the directory or give another --out_dir"
@@ -120,15 +120,12 @@ class WholeCheckpointer(Checkpointer):
 
     def _set_aside_damaged(self):
         """Renames what can't be used: it is neither loaded nor counted as one to keep."""
-        damaged = []
         for path in self._list_checkpoint_dirs():
             problem = _find_damage(path)
             if problem:
                 aside = path.with_name(f"{DAMAGED}{path.name}")
                 os.replace(path, aside)
-                damaged.append(aside)
-                logger.warning("%s: is damaged (%s); going on from another", aside, problem)
-        return damaged
+                logger.warning("%s: is damaged (%s); looking for another", aside, problem)
 
 
 def _write_digests(folder):

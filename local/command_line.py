@@ -163,7 +163,8 @@ def run(main):
         _leave_processes()
         sys.exit(stopped.status)
     except KeyboardInterrupt:
-        _end(CTRL_C_STATUS, "Stopped.", is_shared=True)
+        message = "Stopped. The same command goes on from the last checkpoint."
+        _end(CTRL_C_STATUS, message, is_shared=True)
     except Exception as error:
         if _rank() is None:
             raise

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from local.checkpoints import RandomStates, TrainingData, WholeCheckpointer
+from local.errors import InputError
 
 
 def test_random_states_come_back(tmp_path):
@@ -55,3 +56,59 @@ def test_two_newest_and_the_best_checkpoint_are_kept(tmp_path):
     assert kept == {2, 4, 5}
     assert checkpointer.find_checkpoint(min_key="eer_percent").meta["epoch"] == 2
     assert checkpointer.find_checkpoint().meta["epoch"] == 5
+
+
+def test_what_an_interruption_left_is_cleared_away(tmp_path):
+    (tmp_path / "partial+123").mkdir()
+    (tmp_path / "partial+123" / "model.ckpt").write_text("half")
+    assert (
+        WholeCheckpointer(tmp_path, {"model": torch.nn.Linear(2, 2)}).recover_if_possible() is None
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def remove_file(path):
+    (path / "model.ckpt").unlink()
+
+
+def shorten_file(path):
+    (path / "model.ckpt").write_bytes((path / "model.ckpt").read_bytes()[:-1])
+
+
+def remove_digests(path):
+    (path / "digests.json").unlink()
+
+
+def empty_digests(path):
+    (path / "digests.json").write_text("")
+
+
+@pytest.mark.parametrize("damage", [remove_file, shorten_file, remove_digests, empty_digests])
+def test_damaged_checkpoint_is_set_aside(tmp_path, damage, caplog):
+    model = torch.nn.Linear(2, 2)
+    checkpointer = WholeCheckpointer(tmp_path, {"model": model})
+    first = checkpointer.save_checkpoint()
+    weight = model.weight.clone()
+    torch.nn.init.zeros_(model.weight)
+    second = checkpointer.save_checkpoint()
+    damage(second.path)
+    assert checkpointer.recover_if_possible().path == first.path
+    assert torch.equal(model.weight, weight)
+    assert f"damaged+{second.path.name}: is damaged" in caplog.text
+    assert checkpointer.recover_if_possible().path == first.path
+
+
+def test_only_damaged_checkpoints_are_refused(tmp_path):
+    checkpointer = WholeCheckpointer(tmp_path, {"model": torch.nn.Linear(2, 2)})
+    remove_file(checkpointer.save_checkpoint().path)
+    with pytest.raises(InputError, match="every checkpoint is damaged"):
+        checkpointer.recover_if_possible()
+    # It is not forgotten: the next run doesn't begin anew without a word.
+    with pytest.raises(InputError, match="every checkpoint is damaged"):
+        checkpointer.recover_if_possible()
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path):
+    WholeCheckpointer(tmp_path, {"model": torch.nn.Linear(2, 2)}).save_checkpoint()
+    with pytest.raises(InputError, match="is of another model"):
+        WholeCheckpointer(tmp_path, {"model": torch.nn.Linear(2, 3)}).recover_if_possible()

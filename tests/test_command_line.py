@@ -1,3 +1,6 @@
+import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -5,6 +8,7 @@ import pytest
 
 from local import command_line
 from local.errors import InputError
+from local.signals import Stopped
 
 
 @pytest.fixture
@@ -105,6 +109,57 @@ def test_interruption_says_how_to_go_on(capsys):
 
     assert exit_code(main) == 130
     assert "same command goes on" in capsys.readouterr().err
+
+
+def test_stopped_run_has_the_status_of_its_signal(capsys):
+    def main(arguments):
+        raise Stopped(signal.SIGTERM, "Stopped in epoch 3.")
+
+    assert exit_code(main) == os.EX_TEMPFAIL
+    assert capsys.readouterr().err == "\nStopped in epoch 3.\n"
+
+
+ENDS = """
+import sys
+from local import command_line
+from local.errors import InputError
+from local.signals import Stopped
+command_line.PATIENCE_SECONDS = 0.1
+
+def main(arguments):
+    raise {error}
+
+command_line.run(main)
+"""
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize(
+    "error, shown",
+    [
+        ('InputError("labels.txt:3: wrong")', "labels.txt:3: wrong"),
+        ('ZeroDivisionError("by zero")', "ZeroDivisionError: by zero. This ends all processes."),
+        (
+            'RuntimeError("[/gloo/pair.cc] closed")',
+            "The connection to another process is lost; its message says why.",
+        ),
+    ],
+)
+def test_end_of_one_of_many_processes(error, shown, rank, pytestconfig, tmp_path):
+    environment = {"RANK": rank, "TORCHELASTIC_ERROR_FILE": str(tmp_path / "error.json")}
+    result = subprocess.run(
+        [sys.executable, "-c", ENDS.format(error=error)],
+        env=os.environ | environment,
+        cwd=pytestconfig.rootpath,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    named = shown if rank == "0" and "InputError" in error else f"[process {rank}] {shown}"
+    assert result.stderr.endswith(f"\n{named}\n")
+    assert ("Traceback" in result.stderr) == ("ZeroDivision" in error)
+    # What torchrun shows as the root cause.
+    assert json.loads((tmp_path / "error.json").read_text())["message"]["message"] == named
 
 
 @pytest.mark.parametrize("script, setting", [("train_vgg", "pooling"), ("verify", "model_dir")])

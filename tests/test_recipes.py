@@ -292,7 +292,7 @@ def test_wrong_labels_and_wrong_trials_are_shown_together(corpus, tmp_path):
 def test_checkpoint_of_another_model_is_refused(trained, corpus, change):
     out_dir, _ = trained
     definition = (out_dir / "model.yaml").read_text()
-    with pytest.raises(InputError, match="checkpoint is of another model"):
+    with pytest.raises(InputError, match="is of another model"):
         train(corpus | change | {"out_dir": out_dir})
     assert (out_dir / "model.yaml").read_text() == definition
 

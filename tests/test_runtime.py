@@ -44,3 +44,10 @@ def test_workers_are_chosen_by_what_there_is_to_do(monkeypatch):
     assert runtime.num_reading_workers(None, "cuda:1", in_memory=True) == 0
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(100))
     assert runtime.num_reading_workers(None, "cuda") == runtime.MAX_WORKERS
+
+
+def test_workers_are_shared_among_the_processes_of_a_machine(monkeypatch):
+    monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(16))
+    monkeypatch.setenv("RANK", "5")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert runtime.num_reading_workers(None, "cuda:1") == 4

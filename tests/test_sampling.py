@@ -53,3 +53,10 @@ def test_processes_share_what_one_would_draw():
 def test_length_is_the_number_of_batches():
     sampler = EndlessShuffle(30, 8, 5, seed=1)
     assert len(sampler) == len(list(sampler)) == 5
+
+
+def test_interrupted_epoch_goes_on():
+    sampler = EndlessShuffle(30, 8, 5, seed=1)
+    whole = drawn(sampler, 2)
+    sampler.first_batch = 3
+    assert drawn(sampler, 2) == whole[3:]
