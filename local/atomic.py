@@ -34,13 +34,26 @@ def replacing(path):
     # The process number keeps two writers apart. tempfile would make a file for its owner only.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        flush_to_disk(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from error
+        with writing(path):
+            yield temporary
+            flush_to_disk(temporary)
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Around what writes to a path: raises an InputError if the disk, or a right, is wanting."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror or error})") from error
+    except RuntimeError as error:
+        # How torch.save says that it could not write.
+        if "inline_container" not in str(error):
+            raise
+        raise InputError(f"{path}: can't be written (is the disk full?)") from error
 
 
 def flush_to_disk(path):

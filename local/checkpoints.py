@@ -20,7 +20,7 @@ from speechbrain.utils.checkpoints import (
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
 from local import processes
-from local.atomic import flush_to_disk
+from local.atomic import flush_to_disk, writing
 from local.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -43,10 +43,16 @@ class WholeCheckpointer(Checkpointer):
     """
 
     def save_checkpoint(self, meta=None, end_of_epoch=True, name=None, verbosity=logging.DEBUG):
-        saved = super().save_checkpoint(meta or {}, end_of_epoch, f"{os.getpid()}", verbosity)
-        if saved is None:  # another process than the first
-            return None
-        _write_digests(saved.path)
+        partial = f"{os.getpid()}"
+        try:
+            with writing(self.checkpoints_dir):
+                saved = super().save_checkpoint(meta or {}, end_of_epoch, partial, verbosity)
+                if saved is None:  # another process than the first
+                    return None
+                _write_digests(saved.path)
+        except InputError:
+            shutil.rmtree(self._custom_checkpoint_dirpath(partial), ignore_errors=True)
+            raise
         final = self._new_checkpoint_dirpath() if name is None else self._final_path(name)
         os.replace(saved.path, final)
         flush_to_disk(self.checkpoints_dir)

@@ -14,47 +14,51 @@ from local.heartbeat import Heartbeat
 _heartbeat = None
 
 
-def join_processes(run_opts, device):
+def join_processes(run_opts):
     """Joins the process group, if torchrun started this process.
 
-    NCCL on GPUs, gloo on CPUs, unless --distributed_backend says otherwise.
+    NCCL on GPUs, each process with the GPU of its number; gloo on CPUs, or where
+    --distributed_backend says so.
 
     Arguments
     ---------
     run_opts : speechbrain.utils.run_opts.RunOptions
-    device : str
-        Of this process.
 
     Returns
     -------
     run_opts : speechbrain.utils.run_opts.RunOptions
-        With the backend that was taken.
+        With the device and the backend that were taken.
 
     Raises
     ------
     InputError
         If there are more processes than GPUs, or several that torchrun did not start.
     """
+    device = run_opts.device or sb_distributed.infer_device()
     if "RANK" not in os.environ:
         _refuse_srun_alone()
-        return run_opts
-    if "distributed_backend" not in run_opts.overridden_args:
-        run_opts = dataclasses.replace(
-            run_opts,
-            distributed_backend="nccl" if device.startswith("cuda") else "gloo",
-            overridden_args=run_opts.overridden_args | {"distributed_backend"},
-        )
-    num_gpus = torch.cuda.device_count()
-    if run_opts.distributed_backend == "nccl" and num_local() > num_gpus:
+        return _with(run_opts, device=device)
+    on_gpus = device.startswith("cuda")
+    if on_gpus and num_local() > torch.cuda.device_count():
         raise InputError(
-            f"{num_local()} processes on a machine of {num_gpus} GPUs: start one for each GPU "
-            f"(torchrun --nproc_per_node={max(1, num_gpus)} ...), or compute on CPUs (--device cpu)"
+            f"{num_local()} processes on a machine of {torch.cuda.device_count()} GPUs: start one "
+            "for each GPU (torchrun --nproc_per_node), or compute on CPUs (--device cpu)"
         )
+    if on_gpus:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    run_opts = _with(run_opts, device=device)
+    if "distributed_backend" not in run_opts.overridden_args:
+        run_opts = _with(run_opts, distributed_backend="nccl" if on_gpus else "gloo")
     sb_distributed.ddp_init_group(run_opts)
     if num_processes() > 1:
         global _heartbeat
         _heartbeat = Heartbeat(rank(), num_processes())
     return run_opts
+
+
+def _with(run_opts, **changes):
+    overridden = run_opts.overridden_args | changes.keys()
+    return dataclasses.replace(run_opts, overridden_args=overridden, **changes)
 
 
 def leave_processes():

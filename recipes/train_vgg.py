@@ -203,7 +203,8 @@ class SpeakerBrain(ResumableBrain):
         counts = self._trained
         accuracy = 100 * counts["num_correct"] / max(1, counts["num_chunks"])
         self.train_stats = {"loss": stage_loss, "accuracy_percent": accuracy}
-        if processes.rank() == 0:
+        # A run that was stopped in a validation goes on there, without a step.
+        if processes.rank() == 0 and self.speed.utterances_per_second:
             logger.info(f"Epoch {epoch}: {self.speed}")
 
     # Validation
@@ -358,8 +359,8 @@ def set_up(arguments):
     """
     yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
     check_choices(hparams)
-    device = run_opts.device or sb.utils.distributed.infer_device()
-    run_opts = processes.join_processes(run_opts, device)
+    run_opts = processes.join_processes(run_opts)
+    device = run_opts.device
     for name in ("precision", "eval_precision"):
         if hparams[name] == "auto":
             hparams[name] = runtime.fast_precision(device)

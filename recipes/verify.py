@@ -20,8 +20,6 @@ if __name__ == "__main__":
 
 import logging
 
-import speechbrain as sb
-
 from local import plots, processes, runtime
 from local.embedding import extract_embeddings, utterance_loader
 from local.errors import InputError
@@ -104,13 +102,12 @@ def main(arguments):
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runtime.keep_freed_memory()
     _, hparams, run_opts, _ = command_line.load_hparams(arguments)
-    device = run_opts.device or sb.utils.distributed.infer_device()
-    processes.join_processes(run_opts, device)
+    run_opts = processes.join_processes(run_opts)
     progress = not run_opts.noprogressbar
     model = load_model(hparams["model_dir"])
     trials, manifest = processes.on_first(lambda: prepare(hparams, model["sample_rate"], progress))
     processes.check_shared(manifest.path)
-    embeddings = embed(hparams, model, manifest.path, device, progress)
+    embeddings = embed(hparams, model, manifest.path, run_opts.device, progress)
     if processes.rank() > 0:
         return
     output_dir = Path(hparams["output_dir"])

@@ -83,20 +83,29 @@ def test_shares_are_even(costs, num_shares):
 
 
 def test_more_processes_than_gpus(monkeypatch):
-    monkeypatch.setenv("RANK", "0")
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    for name, value in {"RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(InputError, match="4 processes on a machine of 2 GPUs.*nproc_per_node=2"):
-        processes.join_processes(RunOptions(), "cuda:0")
+    with pytest.raises(InputError, match="4 processes on a machine of 2 GPUs"):
+        processes.join_processes(RunOptions.from_dictionary({"device": "cuda"}))
+
+
+def test_each_process_has_the_gpu_of_its_number(monkeypatch):
+    for name, value in {"RANK": "6", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(processes.sb_distributed, "ddp_init_group", lambda _: None)
+    run_opts = processes.join_processes(RunOptions.from_dictionary({"device": "cuda"}))
+    assert run_opts.device == "cuda:2" and run_opts.distributed_backend == "nccl"
+    assert {"device", "distributed_backend"} <= run_opts.overridden_args
 
 
 def test_srun_without_torchrun(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     with pytest.raises(InputError, match="srun started 4 processes"):
-        processes.join_processes(RunOptions(), "cpu")
+        processes.join_processes(RunOptions())
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    assert processes.join_processes(RunOptions(), "cpu") == RunOptions()
+    assert processes.join_processes(RunOptions.from_dictionary({"device": "cpu"})).device == "cpu"
 
 
 # Batch norm over all processes, beside torch's over the whole batch.
