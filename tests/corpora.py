@@ -15,6 +15,26 @@ def write_voice(path, pitch, seconds=1.0, sample_rate=16000, seed=0):
     soundfile.write(path, samples, sample_rate, subtype="PCM_16")
 
 
+def write_coloured_noise(path, seed, seconds=1.3, sample_rate=16000):
+    """Writes a WAV of noise whose spectrum and loudness follow a random course.
+
+    Utterances differ much more than those of `write_voice` do: a batch norm divides by no small
+    number.
+    """
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal(int(seconds * sample_rate)))
+    spectrum *= 10 ** _random_course(rng, -2.0, 0.0, len(spectrum))
+    samples = np.fft.irfft(spectrum)
+    samples *= _random_course(rng, 0.05, 1.0, len(samples))
+    soundfile.write(path, 0.3 * samples / np.abs(samples).max(), sample_rate, subtype="PCM_16")
+
+
+def _random_course(rng, low, high, length, num_corners=12):
+    """A line through random points."""
+    corners = np.linspace(0, length, num_corners)
+    return np.interp(np.arange(length), corners, rng.uniform(low, high, num_corners))
+
+
 def write_corpus(folder, num_speakers=4, num_utterances=4, seconds=1.0):
     """Writes audio, label file and trials; returns the settings of hparams/vgg.yaml for them.
 
