@@ -179,7 +179,7 @@ def shares(costs, num_shares):
     Example
     -------
     >>> shares([5, 4, 3, 2, 2], num_shares=2)
-    [[0, 3], [1, 2, 4]]
+    [[0, 3, 4], [1, 2]]
     """
     found = [[] for _ in range(num_shares)]
     sums = [0.0] * num_shares

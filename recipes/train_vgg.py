@@ -19,7 +19,6 @@ from local import command_line
 if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
 
-import contextlib
 import logging
 
 import speechbrain as sb
@@ -27,11 +26,12 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from local import checkpoints, model_dir, preparation, processes, runtime
+from local.atomic import writing
 from local.embedding import embed_share, utterance_loader
 from local.errors import InputError
 from local.metrics import eer
 from local.resumable_brain import ResumableBrain
-from local.run_lock import run_lock
+from local.run_lock import lock_folder
 from local.schedules import check_one_cycle, one_cycle
 from local.scoring import cosine_scores
 from local.speed import Speedometer, peak_utterances
@@ -313,10 +313,9 @@ def check_choices(hparams):
 
 def make_out_dir(out_dir, yaml_path, overrides):
     """SpeechBrain's experiment directory: logs, hyperparameters, a copy of this script."""
-    try:
+    processes.on_first(lambda: lock_folder(out_dir))
+    with writing(out_dir):
         sb.create_experiment_directory(out_dir, yaml_path, overrides)
-    except OSError as error:
-        raise InputError(f"{out_dir}: can't be written ({error.strerror})") from error
 
 
 def prepare_data(hparams):
@@ -386,10 +385,8 @@ def main(arguments):
     """Prepares the data, trains, and says where the best model is."""
     runtime.keep_freed_memory()
     brain, train_loader, valid_loader, hparams = set_up(arguments)
-    is_first = processes.rank() == 0
-    with run_lock(hparams["out_dir"]) if is_first else contextlib.nullcontext():
-        brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
-    if is_first:
+    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
+    if processes.rank() == 0:
         report(hparams)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -149,9 +148,10 @@ def test_two_runs_in_one_directory_are_refused(runs):
     first = runs.start(name, validate_every=3000)
     while "Going into epoch 1" not in runs.printed(name):
         time.sleep(0.05)
-    shutil.copy(runs.folder / f"{name}.log", runs.folder / "first.log")
+    hyperparameters = (runs.folder / name / "hyperparams.yaml").stat()
     assert runs.train(name) == 1
     assert "another run is writing here" in runs.printed(name)
     assert first.is_alive()
+    assert (runs.folder / name / "hyperparams.yaml").stat() == hyperparameters
     first.kill()
     first.join()
