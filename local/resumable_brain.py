@@ -66,7 +66,10 @@ class ResumableBrain(sb.Brain):
                 self.modules[name] = DistributedDataParallel(
                     synchronised(module, self.device) if sync else module,
                     device_ids=[self.device] if self.device_type == "cuda" else None,
-                    find_unused_parameters=self.find_unused_parameters,
+                    # On CPUs it has another use, though torch warns that none was found: without
+                    # it the order in which gradients are summed changes after a first step, and
+                    # a resumed run of three processes would differ in the last bits.
+                    find_unused_parameters=self.find_unused_parameters or self.device == "cpu",
                     # Synchronised ones are equal anyway.
                     broadcast_buffers=not sync,
                     # With very many speakers, their gradients are most of the memory.

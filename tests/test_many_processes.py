@@ -128,6 +128,15 @@ def test_signal_to_one_process_stops_all(runs, expected):
     assert_same(runs.result("stopped"), expected)
 
 
+def test_three_processes_go_on_to_the_same_bits(runs):
+    """Sums of three numbers depend on their order."""
+    changes = {"batch_size": 12, "width": 32, "embedding_size": 64, "num_processes": 3}
+    assert runs.train_together("three", **changes) == [0] * 3
+    assert runs.train_together("parts", "step", 9, "SIGTERM", "1", **changes) == [75] * 3
+    assert runs.train_together("parts", **changes) == [0] * 3
+    assert_same(runs.result("parts"), runs.result("three"))
+
+
 def test_other_numbers_of_processes_go_on(runs):
     name = "elastic"
     changes = {"batch_size": 6, "grad_accumulation_factor": 1}
