@@ -87,6 +87,17 @@ def batches_by_length(durations, max_seconds):
     return batches
 
 
+def padded_seconds(batches, durations):
+    """What each of `batches_by_length` costs: its longest utterance's seconds, times their number.
+
+    Example
+    -------
+    >>> padded_seconds([[1], [2, 3, 0]], durations=[1.0, 5.0, 2.0, 2.0])
+    [5.0, 6.0]
+    """
+    return [len(batch) * durations[batch[0]] for batch in batches]
+
+
 def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
     """A data loader over this process's share of the utterances of a manifest.
 
@@ -96,8 +107,8 @@ def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
     dataset = WholeUtterances(manifest_path, sample_rate)
     durations = dataset.durations()
     batches = batches_by_length(durations, batch_seconds)
-    costs = [len(batch) * durations[batch[0]] for batch in batches]
-    own = processes.shares(costs, processes.num_processes())[processes.rank()]
+    shares = processes.shares(padded_seconds(batches, durations), processes.num_processes())
+    own = shares[processes.rank()]
     return DataLoader(
         dataset,
         batch_sampler=[batches[index] for index in own],

@@ -1,31 +1,23 @@
 """Runs of one training in several directories, and what they end with."""
 
+import time
 from pathlib import Path
 
 import torch
-from corpora import as_arguments
+from corpora import TINY, as_arguments
 from steered import free_port, start
 
 from local.checkpoints import WholeCheckpointer
 
 ROOT = Path(__file__).resolve().parents[1]
 # Two epochs of six updates, of two batches each; a checkpoint after every second update.
-SETTINGS = {
-    "width": 8,
-    "embedding_size": 8,
-    "pooling": "double_multi_head",
-    "num_heads": 4,
+SETTINGS = TINY | {
     "head_drop": 0.5,
-    "batch_size": 4,
     "grad_accumulation_factor": 2,
-    "chunk_samples": 8000,
     "number_of_epochs": 2,
     "validate_every": 6,
     "valid_batch_seconds": 3.0,
     "ckpt_interval_steps": 4,
-    "precision": "fp32",
-    "eval_precision": "fp32",
-    "device": "cpu",
 }
 
 
@@ -68,6 +60,13 @@ class Runs:
     def printed(self, name):
         path = self.folder / f"{name}.log"
         return path.read_text() if path.exists() else ""
+
+    def wait_for(self, name, text):
+        """Until a run has printed a text."""
+        deadline = time.monotonic() + 90
+        while text not in self.printed(name):
+            assert time.monotonic() < deadline, self.printed(name)
+            time.sleep(0.05)
 
     def log(self, name):
         return (self.folder / name / "train_log.txt").read_text()

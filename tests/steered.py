@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import speechbrain  # noqa: E402
+import speechbrain.utils.logger  # noqa: E402
 import torch  # noqa: E402
 import torch._dynamo  # noqa: E402, F401  # an optimizer does, which takes a second
 from speechbrain.utils.epoch_loop import EpochCounter  # noqa: E402
@@ -98,7 +98,7 @@ def train(arguments, plan):
     it; patience, of the heartbeat in seconds.
     """
     torch.set_num_threads(1)
-    speechbrain.core.sb.utils.logger.get_environment_description = str  # asks pip for its packages
+    speechbrain.utils.logger.get_environment_description = str  # it asks pip for the packages
     script = runpy.run_path(TRAIN)
     if "steer" in plan:
         steer(script, *plan["steer"])
@@ -112,21 +112,26 @@ def train(arguments, plan):
     command_line.run(script["main"])
 
 
-def start(arguments, plan=None, output=os.devnull, rank=None, num_processes=1, port=None):
-    """Starts training in a process forked from one that has imported everything.
-
-    With a rank it is one of several, whose first listens on the port.
-    """
+def forkserver():
+    """The context of processes that are forked from one that has imported everything."""
     context = multiprocessing.get_context("forkserver")
     os.environ["PYTHONPATH"] = str(ROOT / "tests")
     context.set_forkserver_preload(["steered"])
+    return context
+
+
+def start(arguments, plan=None, output=os.devnull, rank=None, num_processes=1, port=None):
+    """Starts training in a process of the forkserver.
+
+    With a rank it is one of several, whose first listens on the port.
+    """
     environment = {}
     if rank is not None:
         places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": num_processes}
         places |= {"LOCAL_WORLD_SIZE": num_processes, "MASTER_PORT": port}
         environment = {key: str(value) for key, value in places.items()}
         environment["MASTER_ADDR"] = "127.0.0.1"
-    process = context.Process(
+    process = forkserver().Process(
         target=_train_apart, args=(arguments, plan or {}, str(output), environment)
     )
     process.start()

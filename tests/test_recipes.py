@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import as_arguments, write_corpus, write_voice
+from corpora import TINY, as_arguments, write_corpus, write_voice
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from local.checkpoints import WholeCheckpointer
@@ -18,19 +18,6 @@ from local.errors import InputError
 from local.scoring import read_scores
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = {
-    "width": 8,
-    "embedding_size": 8,
-    "pooling": "double_multi_head",
-    "num_heads": 4,
-    "batch_size": 4,
-    "chunk_samples": 8000,
-    "number_of_epochs": 3,
-    "validate_every": "null",
-    "precision": "fp32",
-    "eval_precision": "fp32",
-    "device": "cpu",
-}
 
 
 def script(name):

@@ -98,8 +98,7 @@ def test_workers_of_the_data_loader_outlive_the_signal(runs):
     name = "workers"
     changes = {"max_memory_gb": 0, "num_workers": 1, "validate_every": 2000}
     process = runs.start(name, **changes)
-    while "Going into epoch 1" not in runs.printed(name):
-        time.sleep(0.05)
+    runs.wait_for(name, "Going into epoch 1")
     time.sleep(0.3)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert children
@@ -146,8 +145,7 @@ def test_other_accumulation_goes_on_inside_an_epoch(runs):
 def test_two_runs_in_one_directory_are_refused(runs):
     name = "busy"
     first = runs.start(name, validate_every=3000)
-    while "Going into epoch 1" not in runs.printed(name):
-        time.sleep(0.05)
+    runs.wait_for(name, "Going into epoch 1")
     hyperparameters = (runs.folder / name / "hyperparams.yaml").stat()
     assert runs.train(name) == 1
     assert "another run is writing here" in runs.printed(name)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,6 @@ class Job:
     def __init__(self, folder, runs):
         self.folder = folder
         self.runs = runs
-        self.output = folder / "speaker-1.out"
         for name, body in STAND_INS.items():
             path = folder / "bin" / name
             path.parent.mkdir(exist_ok=True)
@@ -56,7 +54,7 @@ class Job:
             "SLURM_SUBMIT_DIR": str(ROOT),
         }
         arguments = self.runs.arguments("run", **changes)
-        with open(self.output, "a") as output:
+        with open(self.runs.folder / "run.log", "a") as output:
             return subprocess.Popen(
                 ["bash", str(ROOT / "slurm" / "train.sbatch"), *arguments],
                 env=os.environ | environment,
@@ -64,11 +62,8 @@ class Job:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_for(self, text):
-        deadline = time.monotonic() + 60
-        while text not in self.output.read_text():
-            assert time.monotonic() < deadline, self.output.read_text()
-            time.sleep(0.1)
+    def printed(self):
+        return self.runs.printed("run")
 
     def requeued(self):
         path = self.folder / "scontrol.txt"
@@ -83,26 +78,26 @@ def job(tmp_path):
 def test_job_that_is_warned_starts_again_and_goes_on(job):
     changes = {"validate_every": 150, "number_of_epochs": 1, "ckpt_interval_steps": 0}
     process = job.start(**changes)
-    job.wait_for("Going into epoch 1")
+    job.runs.wait_for("run", "Going into epoch 1")
     process.send_signal(signal.SIGUSR1)
     process.wait(60)
-    assert "training ended with status 75" in job.output.read_text()
+    assert "training ended with status 75" in job.printed()
     assert job.requeued() == "requeue 1\n"
-    assert job.start(**changes).wait(60) == 0, job.output.read_text()
-    assert "Going on after" in job.output.read_text()
+    assert job.start(**changes).wait(60) == 0, job.printed()
+    assert "Going on after" in job.printed()
     assert "updates: 150," in job.runs.log("run") and job.requeued() == "requeue 1\n"
 
 
 def test_job_that_is_cancelled_makes_a_checkpoint_and_ends(job):
     process = job.start(validate_every=3000, ckpt_interval_steps=0)
-    job.wait_for("Going into epoch 1")
+    job.runs.wait_for("run", "Going into epoch 1")
     process.send_signal(signal.SIGTERM)
     # Slurm sends it to the processes of the job, too.
     subprocess.run(["pkill", "-TERM", "-f", f"node.sh.*{job.folder}"], check=True)
     assert process.wait(60) != 0
-    assert "Stopped in epoch 1 after" in job.output.read_text() and not job.requeued()
+    assert "Stopped in epoch 1 after" in job.printed() and not job.requeued()
 
 
 def test_failure_does_not_start_again(job):
     assert job.start(width=7).wait(60) == 1
-    assert "multiple of 8" in job.output.read_text() and not job.requeued()
+    assert "multiple of 8" in job.printed() and not job.requeued()

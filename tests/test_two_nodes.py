@@ -4,7 +4,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -93,7 +92,7 @@ def test_loss_of_a_machine_is_survived(nodes, runs):
     options = {"num_nodes": "1:2", "max_restarts": 2, **changes}
     plan = {"patience": 4.0}
     first, second = (start(runs, name, index, plan, **options) for index in (0, 1))
-    wait_for(runs, name, "Going into epoch 2")
+    runs.wait_for(name, "Going into epoch 2")
     ip("-n", NAMES[1], "link", "set", NAMES[1], "down")
     assert first.wait(180) == 0, runs.printed(name)
     second.kill()
@@ -103,10 +102,3 @@ def test_loss_of_a_machine_is_survived(nodes, runs):
     assert "Process 1 has not been heard of for 4 seconds" in printed
     assert "processes: 1 from now on, 2 before" in printed
     assert len(runs.log(name).splitlines()) == 3
-
-
-def wait_for(runs, name, text):
-    deadline = time.monotonic() + 90
-    while text not in runs.printed(name):
-        assert time.monotonic() < deadline, runs.printed(name)
-        time.sleep(0.1)

@@ -1,22 +1,14 @@
 """A function in several processes at once, which form a group."""
 
-import multiprocessing
 import os
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from steered import free_port  # noqa: E402
+import torch
+from steered import forkserver, free_port
 
 
 def together(function, num_processes=2):
     """Calls function(rank) in each process; returns what they return, in order."""
-    context = multiprocessing.get_context("forkserver")
-    os.environ["PYTHONPATH"] = str(ROOT / "tests")
-    context.set_forkserver_preload(["steered", "together"])
+    context = forkserver()
     port = free_port()
     queue = context.SimpleQueue()
     started = [

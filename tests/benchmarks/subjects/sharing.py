@@ -3,7 +3,6 @@
 import dataclasses
 import multiprocessing
 import os
-import socket
 import tempfile
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from tables import Row, Table, against
 from timing import interleaved
 
 from local import processes
-from local.embedding import batches_by_length, extract_embeddings, utterance_loader
+from local.embedding import batches_by_length, extract_embeddings, padded_seconds, utterance_loader
 from local.features import LogMel
 from local.manifests import prepare_trials
 from local.metrics import eer
@@ -51,7 +50,7 @@ def measure(options):
 def share_of_work(durations, count):
     """The largest share of the work, beside an even one."""
     batches = batches_by_length(durations, BATCH_SECONDS)
-    costs = [len(batch) * durations[batch[0]] for batch in batches]
+    costs = padded_seconds(batches, durations)
     largest = max(sum(costs[i] for i in share) for share in processes.shares(costs, count))
     ratio = largest * count / sum(costs)
     what = f"{count} processes: the largest share of {len(batches)} batches"
@@ -63,14 +62,12 @@ class Group:
 
     def __init__(self, num_processes, manifest_path, trials, width):
         context = multiprocessing.get_context("spawn")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        store = manifest_path.with_name(f"group{num_processes}")
         pipes = [context.Pipe() for _ in range(num_processes)]
         self.pipes = [own for own, _ in pipes]
         self.processes = [
             context.Process(
-                target=work, args=(rank, num_processes, port, theirs, manifest_path, trials, width)
+                target=work, args=(rank, num_processes, store, theirs, manifest_path, trials, width)
             )
             for rank, (_, theirs) in enumerate(pipes)
         ]
@@ -94,12 +91,12 @@ class Group:
             process.join()
 
 
-def work(rank, num_processes, port, pipe, manifest_path, trials, width):
+def work(rank, num_processes, store, pipe, manifest_path, trials, width):
     """What one process of a Group does."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     torch.distributed.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=num_processes
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=num_processes
     )
     features, extractor = LogMel(), recipe_network(width)
     loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS)

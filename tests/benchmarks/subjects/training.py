@@ -1,6 +1,7 @@
 """A training step: the recipe's whole loop beside the bare network and other networks."""
 
 import copy
+import dataclasses
 import runpy
 import tempfile
 from functools import partial
@@ -108,10 +109,21 @@ def measure_gpu(options):
 
 
 class Loop:
-    """The recipe's training loop, a step a call: data, features, network, loss, update."""
+    """The recipe's training loop, a step a call: data, features, network, loss, update.
 
-    def __init__(self, folder, settings, device="cpu"):
+    Arguments
+    ---------
+    folder : Path
+    settings : dict
+    device : str
+    num_speakers : int, optional
+        Of the classifier, where more than the corpus has.
+    """
+
+    def __init__(self, folder, settings, device="cpu", num_speakers=None):
         script = runpy.run_path(str(ROOT / "recipes" / "train_vgg.py"))
+        if num_speakers:
+            _add_speakers(script, num_speakers)
         settings = settings | {"device": device, "out_dir": tempfile.mkdtemp(dir=folder)}
         arguments = [str(ROOT / "hparams" / "vgg.yaml"), *as_arguments(settings)]
         self.brain, self.loader, _, self.hparams = script["set_up"](arguments)
@@ -131,6 +143,18 @@ class Loop:
         batch = self.next_batch()
         self.brain.step += 1
         self.brain.fit_batch(batch)
+
+
+def _add_speakers(script, num_speakers):
+    functions = script["set_up"].__globals__
+    prepare_data = functions["prepare_data"]
+
+    def prepare(hparams):
+        prepared = prepare_data(hparams)
+        train = dataclasses.replace(prepared.train, num_speakers=num_speakers)
+        return prepared._replace(train=train)
+
+    functions["prepare_data"] = prepare
 
 
 def bare_step(network, precision, features):
