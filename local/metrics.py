@@ -1,4 +1,4 @@
-"""Scores of trials to error rates, exactly: miss and false-alarm curve, EER, minDCF.
+"""Scores of trials to error rates, exactly: miss and false-alarm curve, EER, detection costs.
 
 The convention, for everything here: a trial is accepted when `score >= threshold`.
 
@@ -11,6 +11,7 @@ Trials with equal scores change sides together. Rates are fractions from 0 to 1,
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import logit
 
 
 class DetectionCurve(NamedTuple):
@@ -102,7 +103,7 @@ def curve_eer(curve):
     Arguments
     ---------
     curve : DetectionCurve
-        From `detection_curve`.
+        From `detection_curve`; or from `local.cllr.convex_hull`: then the EER is that of the hull.
 
     Returns
     -------
@@ -145,15 +146,77 @@ def curve_min_dcf(curve, p_target, c_miss=1.0, c_false_alarm=1.0):
     ValueError
         If the prior or a cost is outside its range.
     """
+    costs = _normalised_costs(curve.miss, curve.false_alarm, p_target, c_miss, c_false_alarm)
+    best = np.argmin(costs)
+    return float(costs[best]), float(curve.thresholds[best])
+
+
+def curve_act_dcf(curve, p_target, c_miss=1.0, c_false_alarm=1.0):
+    """The actual detection cost of scores that are log-likelihood ratios, normalised.
+
+    The decisions are those at `bayes_threshold`, which the scores are not consulted for: how much
+    this is above the minimum is what calibration costs. It can be far above 1.
+
+    Arguments
+    ---------
+    curve : DetectionCurve
+        From `detection_curve`.
+    p_target, c_miss, c_false_alarm : float
+        As for `curve_min_dcf`.
+
+    Returns
+    -------
+    act_dcf : float
+        The normalised cost.
+    threshold : float
+        The Bayes threshold.
+
+    Example
+    -------
+    >>> curve = detection_curve([-4.0, 1.0, 3.0, 4.0], [False, True, False, True])
+    >>> cost, threshold = curve_act_dcf(curve, p_target=0.05)
+    >>> round(cost, 6), round(threshold, 6)  # half of the clients missed, 19 times half the alarms
+    (10.0, 2.944439)
+    """
+    threshold = bayes_threshold(p_target, c_miss, c_false_alarm)
+    # Of the type of the thresholds: numpy would otherwise convert all of them.
+    lowest = _not_below(threshold, curve.thresholds.dtype.type)
+    point = min(np.searchsorted(curve.thresholds, lowest), len(curve.thresholds) - 1)
+    rates = curve.miss[point], curve.false_alarm[point]
+    return float(_normalised_costs(*rates, p_target, c_miss, c_false_alarm)), threshold
+
+
+def bayes_threshold(p_target, c_miss=1.0, c_false_alarm=1.0):
+    """The natural-log likelihood ratio from which on it costs less to accept a trial.
+
+    Example
+    -------
+    >>> bayes_threshold(0.5), round(bayes_threshold(0.01), 6)
+    (0.0, 4.59512)
+    """
+    _check_costs(p_target, c_miss, c_false_alarm)
+    return float(np.log(c_false_alarm / c_miss) - logit(p_target))
+
+
+def _not_below(value, kind):
+    """The lowest number of this type that is not below the value."""
+    rounded = kind(value)
+    return rounded if rounded >= value else np.nextafter(rounded, kind(np.inf))
+
+
+def _normalised_costs(miss, false_alarm, p_target, c_miss, c_false_alarm):
+    _check_costs(p_target, c_miss, c_false_alarm)
+    cost_of_none = c_miss * p_target
+    cost_of_all = c_false_alarm * (1.0 - p_target)
+    costs = cost_of_none * miss + cost_of_all * false_alarm
+    return costs / min(cost_of_none, cost_of_all)
+
+
+def _check_costs(p_target, c_miss, c_false_alarm):
     if not 0.0 < p_target < 1.0:
         raise ValueError(f"p_target must be between 0 and 1, got {p_target}")
     if not (0.0 < c_miss < np.inf and 0.0 < c_false_alarm < np.inf):
         raise ValueError(f"costs must be above 0, got {c_miss=} and {c_false_alarm=}")
-    cost_of_none = c_miss * p_target
-    cost_of_all = c_false_alarm * (1.0 - p_target)
-    costs = cost_of_none * curve.miss + cost_of_all * curve.false_alarm
-    best = np.argmin(costs)
-    return float(costs[best] / min(cost_of_none, cost_of_all)), float(curve.thresholds[best])
 
 
 def _checked_trials(scores, is_client):

@@ -9,7 +9,15 @@ from sklearn.metrics import det_curve, roc_curve
 from speechbrain.utils.metric_stats import EER as speechbrain_eer
 from speechbrain.utils.metric_stats import minDCF as speechbrain_min_dcf
 
-from local.metrics import curve_eer, curve_min_dcf, detection_curve, eer, min_dcf
+from local.metrics import (
+    bayes_threshold,
+    curve_act_dcf,
+    curve_eer,
+    curve_min_dcf,
+    detection_curve,
+    eer,
+    min_dcf,
+)
 
 # Whole numbers, so that many scores are equal and increasing maps of them are exact.
 TRIALS = (
@@ -119,6 +127,40 @@ def test_metrics_agree_with_speechbrain(seed):
     )
     cost, _ = speechbrain_min_dcf(clients, impostors, p_target=0.05)
     assert min_dcf(scores, is_client, 0.05)[0] == pytest.approx(cost / 0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "costs, expected",
+    [
+        # At the threshold ln(99): miss 2/3, false alarm 1/2. One and nine times that, and both.
+        ({"p_target": 0.01}, (2 / 3 + 99 / 2, np.log(99.0))),
+        ({"p_target": 0.01, "c_miss": 11.0}, (1 / 3 + 9 / 2, np.log(9.0))),
+        ({"p_target": 0.5}, (1 / 3 + 1 / 2, 0.0)),
+        ({"p_target": 0.5, "c_false_alarm": 1e9}, (1.0, np.log(1e9))),
+        ({"p_target": 0.5, "c_miss": 1e9}, (1.0, -np.log(1e9))),
+    ],
+)
+def test_act_dcf_by_hand(costs, expected):
+    curve = detection_curve(*scored([5.0, 3.0, -1.0], [6.0, -2.0]))
+    assert curve_act_dcf(curve, **costs) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_score_at_the_bayes_threshold_is_accepted():
+    threshold = bayes_threshold(0.05)
+    curve = detection_curve(*scored([threshold], [threshold - 1e-9]))
+    assert curve_act_dcf(curve, 0.05)[0] == 0.0
+
+
+@given(TRIALS, PRIORS)
+def test_actual_costs_are_those_of_the_decisions_and_no_lower_than_the_minimum(trials, p_target):
+    scores, is_client = trials
+    cost, threshold = curve_act_dcf(detection_curve(*trials), p_target, 2.0, 3.0)
+    accepted = scores >= threshold
+    miss, false_alarm = np.mean(~accepted[is_client]), np.mean(accepted[~is_client])
+    default = min(2.0 * p_target, 3.0 * (1.0 - p_target))
+    expected = (2.0 * p_target * miss + 3.0 * (1.0 - p_target) * false_alarm) / default
+    assert cost == pytest.approx(expected, abs=1e-12)
+    assert cost >= min_dcf(*trials, p_target, 2.0, 3.0)[0]
 
 
 @given(TRIALS)
