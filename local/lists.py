@@ -16,7 +16,8 @@ def read_fields(path, layout, problems):
         UTF-8 text.
     layout : str
         The names of the fields, for example "PATH LABEL -1": says how many there must be, and is
-        shown where there are not.
+        shown where there are not. In "PATH PATH [CONDITION]" the last is optional: the first line
+        that fits decides for the whole file.
     problems : local.errors.Problems
         Gets what is wrong: no such file, nothing in it, no text, another number of fields. Lines
         with a problem are left out.
@@ -26,7 +27,7 @@ def read_fields(path, layout, problems):
     line : int
         Counted from 1, empty lines included.
     fields : list of str
-        As many as in `layout`.
+        As many as in `layout`, on each line the same number.
 
     Example
     -------
@@ -46,7 +47,7 @@ def read_fields(path, layout, problems):
 
 
 def _split_lines(file, path, layout, problems):
-    num_expected = len(layout.split())
+    expected = _Expected(layout)
     is_empty = True
     for line, raw in enumerate(file, 1):
         if line == 1:
@@ -55,10 +56,12 @@ def _split_lines(file, path, layout, problems):
         if fields is None:
             problems.add(path, line, "is not UTF-8 text: save the list as UTF-8")
             return
-        if len(fields) == num_expected:
+        if len(fields) in expected.numbers:
+            if len(expected.numbers) > 1:
+                expected.decide(len(fields), line)
             yield line, fields
         elif fields:
-            problems.add(path, line, _wrong_number(fields, layout, num_expected))
+            problems.add(path, line, expected.problem_with(fields))
         is_empty = is_empty and not fields
     if is_empty:
         problems.add(path, None, f"is empty: expected lines of '{layout}'")
@@ -74,6 +77,24 @@ def _decode_fields(raw):
         return None
 
 
-def _wrong_number(fields, layout, num_expected):
-    hint = "" if len(fields) < num_expected else " (a path can't hold blanks)"
-    return f"expected {num_expected} fields, '{layout}', but found {len(fields)}{hint}"
+class _Expected:
+    """How many fields the lines of a file must have."""
+
+    def __init__(self, layout):
+        self.layout = layout
+        self.names = layout.replace("[", "").replace("]", "").split()
+        most = len(self.names)
+        self.numbers = (most - 1, most) if layout.endswith("]") else (most,)
+        self.reason = ""
+
+    def decide(self, number, line):
+        """Whether the lines have the optional field."""
+        self.layout = " ".join(self.names[:number])
+        self.numbers = (number,)
+        self.reason = f" as on line {line}"
+
+    def problem_with(self, fields):
+        numbers = " or ".join(map(str, self.numbers))
+        hint = "" if len(fields) < self.numbers[-1] else " (a path can't hold blanks)"
+        expected = f"expected {numbers} fields{self.reason}, '{self.layout}'"
+        return f"{expected}, but found {len(fields)}{hint}"

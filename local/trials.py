@@ -3,7 +3,7 @@
 import logging
 import os
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,11 @@ class Trials:
         bool (num_trials,): True where both sides are one speaker.
     places : list of tuple
         (path, line) where each utterance is mentioned first.
+    condition_names : list of str
+        The name of each condition once.
+    condition : np.ndarray, optional
+        int32 (num_trials,): the condition of each trial, as an index into `condition_names`;
+        None if the files name none.
     """
 
     utterances: list
@@ -38,6 +43,8 @@ class Trials:
     test: np.ndarray
     is_client: np.ndarray
     places: list
+    condition_names: list = field(default_factory=list)
+    condition: np.ndarray | None = None
 
     def __len__(self):
         return len(self.is_client)
@@ -45,6 +52,8 @@ class Trials:
 
 def read_trials(clients_path, impostors_path):
     """Reads a file of client and one of impostor trials, `PATH PATH` a line.
+
+    The lines may end with a condition as a third field: on all lines of both files, or on none.
 
     Arguments
     ---------
@@ -58,8 +67,9 @@ def read_trials(clients_path, impostors_path):
     Raises
     ------
     InputError
-        If a file or a line is wrong, if a trial's two sides are one utterance, or if a pair is a
-        client and an impostor trial. A pair that is repeated is only warned of.
+        If a file or a line is wrong, if only one of the files has conditions, if a trial's two
+        sides are one utterance, or if a pair is a client and an impostor trial. A pair that is
+        repeated is only warned of.
 
     Example
     -------
@@ -75,10 +85,10 @@ def read_trials(clients_path, impostors_path):
     if _same_file(clients_path, impostors_path):
         problems.add(clients_path, None, "is given as the client file and as the impostor file")
         problems.raise_if_any()
-    table = _TrialTable({True: clients_path, False: impostors_path})
+    table = TrialTable({True: clients_path, False: impostors_path})
     for is_client, path in table.paths.items():
-        for line, (enrol, test) in read_fields(path, "PATH PATH", problems):
-            table.add(line, enrol, test, is_client)
+        for line, fields in read_fields(path, "PATH PATH [CONDITION]", problems):
+            table.add(line, is_client, *fields)
     return table.checked(problems)
 
 
@@ -86,7 +96,8 @@ def read_trial_list(path):
     """Reads client and impostor trials from one file.
 
     A line is `1 PATH PATH` or `0 PATH PATH` (as VoxCeleb's lists), or `PATH PATH target` or
-    `PATH PATH nontarget` (as Kaldi's). The first line decides which of the two the file has.
+    `PATH PATH nontarget` (as Kaldi's), and may end with a condition as a fourth field. The first
+    line decides what the file has.
 
     Arguments
     ---------
@@ -103,15 +114,15 @@ def read_trial_list(path):
         As `read_trials`; also if a label is unknown or if all trials are of one class.
     """
     problems = Problems()
-    table = _TrialTable({True: path, False: path})
+    table = TrialTable({True: path, False: path})
     is_kaldi = None
-    for line, fields in read_fields(path, "LABEL PATH PATH", problems):
+    for line, fields in read_fields(path, "LABEL PATH PATH [CONDITION]", problems):
         if is_kaldi is None:
             is_kaldi = fields[2] in _KALDI_LABELS
         labels = _KALDI_LABELS if is_kaldi else _VOXCELEB_LABELS
         label = fields.pop(2 if is_kaldi else 0)
         if label in labels:
-            table.add(line, *fields, labels[label])
+            table.add(line, labels[label], *fields)
         else:
             problems.add(path, line, _unknown_label(label, is_kaldi))
     return table.checked(problems)
@@ -130,20 +141,23 @@ def _unknown_label(label, is_kaldi):
     return f"label '{label}' is neither 1 nor 0 (a line is '1 PATH PATH' or 'PATH PATH target')"
 
 
-class _TrialTable:
+class TrialTable:
     """The trials as they are read, with their lines; checked together at the end."""
 
     def __init__(self, paths):
         self.paths = paths  # the file of the clients (True) and of the impostors (False)
         self.indices = {}
+        self.conditions = {}  # None is one of them where a file names none
         self.places = []
         self.enrol, self.test, self.lines = array("i"), array("i"), array("i")
-        self.is_client = array("b")
+        self.is_client, self.condition = array("b"), array("i")
 
-    def add(self, line, enrol, test, is_client):
+    def add(self, line, is_client, enrol, test, condition=None):
+        """Adds a trial of two names, and of a condition where the file names one."""
         place = (self.paths[is_client], line)
         self.enrol.append(self._index(enrol, place))
         self.test.append(self._index(test, place))
+        self.condition.append(self.conditions.setdefault(condition, len(self.conditions)))
         self.is_client.append(is_client)
         self.lines.append(line)
 
@@ -156,23 +170,38 @@ class _TrialTable:
     def place(self, trial):
         return self.paths[bool(self.is_client[trial])], self.lines[trial]
 
-    def checked(self, problems):
-        """The trials, or an InputError with the problems given and those found here."""
-        trials = Trials(
+    def trials(self):
+        """What was added, unchecked."""
+        has_conditions = None not in self.conditions
+        return Trials(
             utterances=list(self.indices),
             enrol=np.array(self.enrol, dtype=np.int32),
             test=np.array(self.test, dtype=np.int32),
             is_client=np.array(self.is_client, dtype=bool),
             places=self.places,
+            condition_names=list(self.conditions) if has_conditions else [],
+            condition=np.array(self.condition, dtype=np.int32) if has_conditions else None,
         )
+
+    def checked(self, problems):
+        """The trials, or an InputError with the problems given and those found here."""
+        trials = self.trials()
+        self._check_conditions(problems)
         _check_sides(trials, self.place, problems)
         earlier = _earlier_trials(trials)
         _check_conflicts(trials, earlier, self.place, problems)
         if not problems:
-            _check_classes(trials, self.paths[True], problems)
+            check_classes(trials, self.paths[True], problems)
         problems.raise_if_any()
         _warn_of_repeats(earlier, self.place)
         return trials
+
+    def _check_conditions(self, problems):
+        if None in self.conditions and len(self.conditions) > 1:
+            without = self.condition.index(self.conditions[None])
+            other = self.paths[not self.is_client[without]]
+            message = f"has no conditions, but {other} has: both must have them, or neither"
+            problems.add(self.place(without)[0], None, message)
 
 
 def _check_sides(trials, place, problems):
@@ -201,7 +230,8 @@ def _check_conflicts(trials, earlier, place, problems):
         )
 
 
-def _check_classes(trials, path, problems):
+def check_classes(trials, path, problems):
+    """Adds a problem if all trials are of clients, or all of impostors."""
     if len(set(trials.is_client.tolist())) == 1:
         name = "client" if trials.is_client[0] else "impostor"
         problems.add(path, None, f"has only {name} trials: both classes are needed")

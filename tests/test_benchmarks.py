@@ -12,7 +12,7 @@ from benchmarks.timing import Times, interleaved
 
 RUN = Path(__file__).parent / "benchmarks" / "run.py"
 SUBJECTS = ("checkpoints", "chunk_reading", "classifier", "log_mel", "metrics", "preparation")
-SUBJECTS += ("scoring", "sharing", "startup", "training", "validation")
+SUBJECTS += ("score_files", "scoring", "sharing", "startup", "training", "validation")
 
 
 def run(*arguments):

@@ -60,6 +60,28 @@ def test_wrong_number_of_fields(tmp_path, num_fields):
         read(path)
 
 
+@pytest.mark.parametrize("content, number", [(b"a b\nc d", 2), (b"a b x\nc d y", 3)])
+def test_a_last_field_that_may_be_there(tmp_path, content, number):
+    lines = read(write(tmp_path, content), "X Y [Z]")
+    assert [len(fields) for _, fields in lines] == [number, number]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"a\nb c\n", "1: expected 2 or 3 fields, 'X Y [Z]', but found 1"),
+        (b"a b c d\nb c\n", "1: expected 2 or 3 fields, 'X Y [Z]', but found 4 (a path can't"),
+        (b"\na b\nc d e\n", "3: expected 2 fields as on line 2, 'X Y', but found 3 (a path can't"),
+        (b"a b c\nd e\n", "2: expected 3 fields as on line 1, 'X Y Z', but found 2"),
+        (b"", " is empty: expected lines of 'X Y [Z]'"),
+    ],
+)
+def test_the_first_line_that_fits_decides(tmp_path, content, message):
+    with pytest.raises(InputError) as error:
+        read(write(tmp_path, content), "X Y [Z]")
+    assert str(error.value).startswith(f"{tmp_path / 'list.txt'}:{message}")
+
+
 def test_right_lines_are_read_beside_wrong_ones(tmp_path):
     problems = Problems()
     lines = list(read_fields(write(tmp_path, b"a\nb c\nd e f\n"), "X Y", problems))

@@ -100,7 +100,7 @@ def test_wrong_number_of_fields(files, line, num_fields):
     clients, impostors = files(f"a b\n{line}\n", "a c\n")
     with pytest.raises(InputError) as error:
         read_trials(clients, impostors)
-    expected = f"{clients}:2: expected 2 fields, 'PATH PATH', but found {num_fields}"
+    expected = f"{clients}:2: expected 2 fields as on line 1, 'PATH PATH', but found {num_fields}"
     assert str(error.value).startswith(expected)
 
 
@@ -121,6 +121,67 @@ def test_both_labels_for_a_pair_in_one_list(tmp_path):
     path = write_list(tmp_path, "0 a b\n1 a c\n1 b a\n")
     message = f"{path}:3: 'b a' is a client trial here and an impostor trial on {path}:1"
     assert_problems(lambda: read_trial_list(path), message)
+
+
+def test_conditions_of_clients_and_impostors(files):
+    clients, impostors = files("a b far\nc d near\n", "a c near\nb d loud\n")
+    trials = read_trials(clients, impostors)
+    assert trials.condition_names == ["far", "near", "loud"]
+    assert trials.condition.tolist() == [0, 1, 1, 2]
+    assert trials.condition.dtype == np.int32
+    assert trials.utterances == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 a b far\n0 a c near\n", "a b target far\na c nontarget near\n", "\n1 a b far\n0 a c near"],
+    ids=["VoxCeleb", "Kaldi", "after an empty line"],
+)
+def test_conditions_of_a_trial_list(tmp_path, text):
+    trials = read_trial_list(write_list(tmp_path, text))
+    assert (trials.enrol.tolist(), trials.test.tolist()) == ([0, 0], [1, 2])
+    assert (trials.is_client.tolist(), trials.condition.tolist()) == ([True, False], [0, 1])
+    assert trials.condition_names == ["far", "near"]
+
+
+def test_no_conditions(files, tmp_path):
+    for trials in (
+        read_trials(*files("a b\n", "a c\n")),
+        read_trial_list(write_list(tmp_path, "1 a b\n0 a c\n")),
+    ):
+        assert (trials.condition_names, trials.condition) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("1 a b far\n0 a c\n", "4 fields as on line 1, 'LABEL PATH PATH CONDITION', but found 3"),
+        ("1 a b\n0 a c far\n", "3 fields as on line 1, 'LABEL PATH PATH', but found 4"),
+    ],
+)
+def test_the_first_line_decides_whether_there_are_conditions(tmp_path, text, message):
+    path = write_list(tmp_path, text)
+    with pytest.raises(InputError) as error:
+        read_trial_list(path)
+    assert str(error.value).startswith(f"{path}:2: expected {message}")
+
+
+@pytest.mark.parametrize("clients_have", [True, False])
+def test_conditions_in_one_of_two_files(files, clients_have):
+    texts = ("a b far\na d far\n", "a c\nb c\n")
+    clients, impostors = files(*(texts if clients_have else texts[::-1]))
+    without, other = (impostors, clients) if clients_have else (clients, impostors)
+    message = f"has no conditions, but {other} has: both must have them, or neither"
+    assert_problems(lambda: read_trials(clients, impostors), f"{without}: {message}")
+
+
+def test_lines_with_conditions_are_checked_as_others(files):
+    clients, impostors = files("a b far\n", "c c near\nb a near\n")
+    messages = (
+        f"{impostors}:1: both sides of the trial are 'c'",
+        f"{impostors}:2: 'b a' is an impostor trial here and a client trial on {clients}:1",
+    )
+    assert_problems(lambda: read_trials(clients, impostors), *messages)
 
 
 @pytest.mark.parametrize("again", ["a b", "b a"])
@@ -163,14 +224,14 @@ def test_missing_and_empty_files_are_both_shown(files, tmp_path):
     clients = tmp_path / "none.txt"
     messages = (
         f"{clients}: can't be read (No such file or directory)",
-        f"{impostors}: is empty: expected lines of 'PATH PATH'",
+        f"{impostors}: is empty: expected lines of 'PATH PATH [CONDITION]'",
     )
     assert_problems(lambda: read_trials(clients, impostors), *messages)
 
 
 def test_empty_list(tmp_path):
     path = write_list(tmp_path, "\n")
-    message = f"{path}: is empty: expected lines of 'LABEL PATH PATH'"
+    message = f"{path}: is empty: expected lines of 'LABEL PATH PATH [CONDITION]'"
     assert_problems(lambda: read_trial_list(path), message)
 
 

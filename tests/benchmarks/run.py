@@ -35,6 +35,7 @@ SUBJECTS = (
     "checkpoints",
     "metrics",
     "scoring",
+    "score_files",
     "preparation",
     "startup",
     "classifier",

@@ -11,7 +11,7 @@ from made_up import as_arguments
 from tables import Row, Table
 
 from local.metrics import eer
-from local.scoring import read_scores
+from local.score_files import read_scores
 
 ROOT = Path(__file__).resolve().parents[3]
 NUM_DRAWS = 1000
@@ -35,8 +35,9 @@ def measure(options):
                 scores[trained, evaluated] = read_scores(path)
     reference = scores["fp32", "fp32"]
     for (trained, evaluated), system in scores.items():
+        trials, values = system
         what = f"EER, trained in {trained}, evaluated in {evaluated}"
-        rows.append(Row(what, 100 * eer(system[3], system[2])[0], "%"))
+        rows.append(Row(what, 100 * eer(values, trials.is_client)[0], "%"))
         if system is not reference:
             rows.append(difference(system, reference))
     return Table("Accuracy in bf16 and float32", rows, "Differences are to float32 throughout.")
@@ -90,23 +91,23 @@ def run(script, settings_file, settings):
 
 def difference(system, reference):
     """A row: the difference of two EERs, and whether its interval holds zero."""
-    enrol, test, is_client, scores = system
-    draws = speaker_draws([*zip(enrol, test, strict=True)])
+    trials, scores = system
+    is_client, others = trials.is_client, reference[1]
     differences = [
-        100 * (weighted_eer(scores, is_client, draw) - weighted_eer(reference[3], is_client, draw))
-        for draw in draws
+        100 * (weighted_eer(scores, is_client, draw) - weighted_eer(others, is_client, draw))
+        for draw in speaker_draws(trials)
     ]
     low, high = np.percentile(differences, (2.5, 97.5))
-    here = 100 * (eer(scores, is_client)[0] - eer(reference[3], is_client)[0])
+    here = 100 * (eer(scores, is_client)[0] - eer(others, is_client)[0])
     target = f"interval {low:+.2f} to {high:+.2f} holds 0"
     return Row("difference", here, "points", target=target, met=bool(low <= 0.0 <= high))
 
 
-def speaker_draws(pairs):
+def speaker_draws(trials):
     """How often each trial counts, in draws of the speakers with replacement."""
-    speakers = [[path.split("/")[0] for path in pair] for pair in pairs]
-    names, indices = np.unique(np.array(speakers), return_inverse=True)
-    enrol, test = indices.reshape(-1, 2).T
+    speakers = np.array([path.split("/")[0] for path in trials.utterances])
+    names, speaker = np.unique(speakers, return_inverse=True)
+    enrol, test = speaker[trials.enrol], speaker[trials.test]
     rng = np.random.default_rng(0)
     for _ in range(NUM_DRAWS):
         counts = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
