@@ -17,7 +17,7 @@ def read_fields(path, layout, problems):
     layout : str
         The names of the fields, for example "PATH LABEL -1": says how many there must be, and is
         shown where there are not. In "PATH PATH [CONDITION]" the last is optional: the first line
-        that fits decides for the whole file.
+        that fits decides for the whole file. In "MODEL PATH ..." it may come any number of times.
     problems : local.errors.Problems
         Gets what is wrong: no such file, nothing in it, no text, another number of fields. Lines
         with a problem are left out.
@@ -56,7 +56,7 @@ def _split_lines(file, path, layout, problems):
         if fields is None:
             problems.add(path, line, "is not UTF-8 text: save the list as UTF-8")
             return
-        if len(fields) in expected.numbers:
+        if expected.fits(fields):
             if len(expected.numbers) > 1:
                 expected.decide(len(fields), line)
             yield line, fields
@@ -86,6 +86,11 @@ class _Expected:
         most = len(self.names)
         self.numbers = (most - 1, most) if layout.endswith("]") else (most,)
         self.reason = ""
+
+    def fits(self, fields):
+        if self.layout.endswith("..."):
+            return len(fields) >= len(self.names) - 2
+        return len(fields) in self.numbers
 
     def decide(self, number, line):
         """Whether the lines have the optional field."""

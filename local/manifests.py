@@ -130,7 +130,8 @@ def prepare_trials(
 
     Arguments
     ---------
-    trials : local.trials.Trials
+    trials : local.trials.Trials or local.enrolment.Enrolment
+        What has utterances, and the places that mention them.
     data_dir, manifest_path, sample_rate, min_seconds, num_workers, progress
         As for `prepare_training`.
 
@@ -149,6 +150,33 @@ def prepare_trials(
     )
     with _examined(utterances, data_dir, manifest_path, num_workers, progress) as audios:
         return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
+
+
+def read_manifest(path):
+    """The rows of a manifest: dictionaries of text, with `COLUMNS` as keys.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or is no manifest.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"{path}: can't be read ({reason})") from error
+    if not rows or not set(COLUMNS) <= rows[0].keys():
+        raise InputError(f"{path}: is no manifest: it needs the columns {', '.join(COLUMNS)}")
+    return rows
+
+
+def write_manifest(path, rows):
+    """Writes rows as `read_manifest` gives them."""
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _examined(utterances, data_dir, manifest_path, num_workers, progress):

@@ -103,3 +103,11 @@ def test_missing_file(tmp_path):
 def test_directory(tmp_path):
     with pytest.raises(InputError, match=r"can't be read \(Is a directory"):
         read(tmp_path)
+
+
+def test_a_field_that_comes_any_number_of_times(tmp_path):
+    (tmp_path / "list").write_text("a b c d\n\na\na b\n")
+    problems = Problems()
+    lines = list(read_fields(tmp_path / "list", "MODEL PATH ...", problems))
+    assert lines == [(1, ["a", "b", "c", "d"]), (3, ["a"]), (4, ["a", "b"])]
+    assert not problems
