@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Learns the map of scores to natural-log likelihood ratios on development trials.
+
+    python recipes/calibrate.py hparams/calibrate.yaml --scores dev/scores.txt [--key value ...]
+
+    python recipes/verify.py hparams/verify.yaml --calibration dev/calibration.json ...
+
+The first writes the calibration, the second applies it. With --held_out_share 0.5, half of the
+speakers are kept apart, and the calibration is measured on their trials.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from local import command_line
+
+if __name__ == "__main__":
+    command_line.answer_help(__doc__, ROOT / "hparams" / "calibrate.yaml")
+
+import logging
+import shlex
+
+import numpy as np
+
+from local import calibration
+from local.errors import InputError
+from local.quality import checked_measures, read_quality, trial_inputs
+from local.score_files import read_scores, write_scores
+from local.speakers import CONNECTED, find_speakers
+from local.summary import DEFAULT_COSTS, summarise, summary_rows
+from local.trial_scores import QUALITY_FILE
+
+logger = logging.getLogger(__name__)
+
+
+def check_settings(hparams):
+    """Raises an InputError if a setting is missing or outside its range."""
+    if not hparams["scores"]:
+        raise InputError(
+            "give --scores FILE: the scores.txt of recipes/verify.py on development trials"
+        )
+    p_target, share, seed = hparams["p_target"], hparams["held_out_share"], hparams["seed"]
+    if not (is_number(p_target) and 0.0 < p_target < 1.0):
+        raise InputError(f"p_target must be between 0 and 1, not {p_target!r}")
+    if not (is_number(share) and 0.0 <= share < 1.0):
+        raise InputError(f"held_out_share must be from 0 to below 1, not {share!r}")
+    if not (type(seed) is int and seed >= 0):
+        raise InputError(f"seed must be a whole number from 0 on, not {seed!r}")
+    if hparams["held_out_file"] and not share:
+        raise InputError("held_out_file needs a held_out_share above 0: no trials are held out")
+
+
+def is_number(value):
+    return type(value) in (int, float)
+
+
+def find_paths(hparams):
+    """The paths of the scores, of their quality measures, and of the two files to write.
+
+    Returns
+    -------
+    scores, quality, out : Path
+    held_out : Path or None
+    """
+    scores = Path(str(hparams["scores"]))
+    quality = Path(hparams["quality_file"] or scores.with_name(QUALITY_FILE))
+    out = Path(hparams["out"] or scores.with_name("calibration.json"))
+    held_out = Path(hparams["held_out_file"]) if hparams["held_out_file"] else None
+    taken = {scores.resolve(), quality.resolve()}
+    for path in (out, held_out):
+        if path and path.resolve() in taken:
+            raise InputError(f"{path}: would be overwritten; give another out or held_out_file")
+        taken |= {path.resolve()} if path else set()
+    return scores, quality, out, held_out
+
+
+def split(trials, share, seed, speakers_path):
+    """Draws the speakers to hold out; trials across the two groups are in neither part.
+
+    Arguments
+    ---------
+    trials : local.trials.Trials
+    share : float
+        Of the speakers; 0: all trials are learnt on.
+    seed : int
+    speakers_path : str or None
+        See `local.speakers.find_speakers`.
+
+    Returns
+    -------
+    learning, held_out : np.ndarray
+        bool (num_trials,)
+    """
+    if not share:
+        return np.ones(len(trials), bool), np.zeros(len(trials), bool)
+    speakers = find_speakers(trials, speakers_path)
+    num_speakers = len(speakers.names)
+    num_held_out = round(share * num_speakers)
+    is_held_out = np.zeros(num_speakers, bool)
+    is_held_out[np.random.default_rng(seed).permutation(num_speakers)[:num_held_out]] = True
+    enrol, test = (is_held_out[speakers.of_utterance[s]] for s in (trials.enrol, trials.test))
+    learning, held_out = ~(enrol | test), enrol & test
+    for name, chosen in (("learnt on", learning), ("held out", held_out)):
+        check_classes(name, trials.is_client[chosen], share, num_held_out, num_speakers)
+    logger.info(
+        f"Speakers held out: {num_held_out} of {num_speakers} (speakers from {speakers.source}); "
+        f"trials left out: {np.count_nonzero(enrol != test):,}"
+    )
+    if speakers.source == CONNECTED:
+        logger.warning(
+            "One speaker may be in both parts, as the names of the utterances don't tell them: "
+            "give a file of them with --speakers"
+        )
+    return learning, held_out
+
+
+def check_classes(name, is_client, share, num_held_out, num_speakers):
+    for kind, is_there in (("client", is_client.any()), ("impostor", not is_client.all())):
+        if not (is_there and len(is_client)):
+            raise InputError(
+                f"held_out_share {share} keeps {num_held_out} of {num_speakers} speakers apart, "
+                f"and the trials {name} have no {kind}: give another share, seed or more speakers"
+            )
+
+
+def compare(name, is_client, scores, llrs, p_target):
+    """A table of the figures of some trials before and after the calibration."""
+    costs = DEFAULT_COSTS._replace(
+        p_targets=tuple(sorted({*DEFAULT_COSTS.p_targets, float(p_target)}))
+    )
+    before, after = (summarise(s, is_client, costs=costs) for s in (scores, llrs))
+    lines = [
+        f"{name}: {before['num_trials']:,} trials, {before['num_clients']:,} of them clients",
+        f"{'':<18}{'before':>9}   {'after':>9}",
+    ]
+    for key, title in summary_rows(before):
+        decimals, unit = (3, "%") if key.endswith("percent") else (4, " ")
+        values = [f"{figures[key]:>9.{decimals}f} {unit}" for figures in (before, after)]
+        lines.append(f"{title:<18}{' '.join(values)}".rstrip())
+    return "\n".join(lines)
+
+
+def describe(learnt):
+    """The weights and the offset of a calibration, a line each."""
+    rows = [*learnt.weights.items(), ("offset", learnt.offset)]
+    lines = [f"  {name:<20} {value:>12.6g}" for name, value in rows]
+    return "\n".join([f"Calibration learnt at p_target {learnt.p_target}:", *lines])
+
+
+def main(arguments):
+    """Reads scores, learns the calibration, writes it, and prints what it does to the figures."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _, hparams, _, _ = command_line.load_hparams(arguments)
+    check_settings(hparams)
+    measures, p_target = checked_measures(hparams["quality"]), float(hparams["p_target"])
+    scores_path, quality_path, out, held_out_path = find_paths(hparams)
+    trials, scores = read_scores(scores_path)
+    quality = read_quality(quality_path, trials.utterances) if measures else None
+    inputs = trial_inputs(measures, trials, scores, quality)
+    learning, held_out = split(
+        trials, hparams["held_out_share"], hparams["seed"], hparams["speakers"]
+    )
+    learnt = calibration.fit(
+        inputs[learning], trials.is_client[learning], p_target, measures, scores_path
+    )
+    llrs = calibration.apply(learnt, inputs).astype(np.float32)
+    tables = [
+        compare(name, trials.is_client[chosen], scores[chosen], llrs[chosen], p_target)
+        for name, chosen in (("Learnt on", learning), ("Held out", held_out))
+        if chosen.any()
+    ]
+    if held_out_path:
+        write_scores(held_out_path, trials.chosen(held_out), llrs[held_out])
+    calibration.save(out, learnt)
+    print("\n\n".join(["", describe(learnt), *tables]))
+    print(f"\nCalibration: {out}")
+    if held_out_path:
+        print(f"Held out:    {held_out_path}")
+    print("To apply it:")
+    options = f"--scores TRIALS/scores.txt --calibration {shlex.quote(str(out))}"
+    print(f"    python recipes/verify.py hparams/verify.yaml {options}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
