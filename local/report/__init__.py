@@ -1,0 +1,1 @@
+"""The report of a verification: one HTML page, complete in itself."""

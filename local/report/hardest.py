@@ -1,0 +1,96 @@
+"""The hardest errors: the clients with the lowest scores, the impostors with the highest."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+NUM_SHOWN = 10
+MAX_PLAYERS = 3
+# What browsers play, by file extension.
+PLAYABLE = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+
+
+class Side(NamedTuple):
+    """One side of a trial.
+
+    Arguments
+    ---------
+    name : str
+        Of the utterance or of the enrolment model.
+    links : list of str
+        To its audio, if browsers play it: relative to the report, ready for an attribute.
+    """
+
+    name: str
+    links: list
+
+
+class HardTrial(NamedTuple):
+    """A trial that is hard to get right."""
+
+    score: float
+    enrol: Side
+    test: Side
+
+
+def hardest_errors(system, folder):
+    """The hardest trials of both classes, the hardest first; equal ones in the trials' order.
+
+    Arguments
+    ---------
+    system : local.report.report.System
+    folder : str or Path
+        Where the report will be.
+
+    Returns
+    -------
+    errors : dict
+        "impostors" and "clients" -> list of HardTrial, at most 10 each.
+    """
+    trials, scores = system.trials, system.scores
+    clients, impostors = np.flatnonzero(trials.is_client), np.flatnonzero(~trials.is_client)
+    lowest = {
+        "impostors": impostors[_lowest(-scores[impostors])],
+        "clients": clients[_lowest(scores[clients])],
+    }
+    return {
+        name: [_hard_trial(system, trial, folder) for trial in chosen]
+        for name, chosen in lowest.items()
+    }
+
+
+def _lowest(values):
+    """Indices of the lowest values, ascending."""
+    count = min(NUM_SHOWN, len(values))
+    limit = np.partition(values, count - 1)[count - 1]
+    candidates = np.flatnonzero(values <= limit)
+    return candidates[np.argsort(values[candidates], kind="stable")][:count]
+
+
+def _hard_trial(system, trial, folder):
+    trials = system.trials
+    names = [trials.utterances[side[trial]] for side in (trials.enrol, trials.test)]
+    sides = [Side(name, _links((system.audio or {}).get(name), folder)) for name in names]
+    return HardTrial(float(system.scores[trial]), *sides)
+
+
+def _links(audio, folder):
+    paths = audio if isinstance(audio, list | tuple) else [audio] if audio else []
+    playable = [
+        path for path in paths if Path(path).suffix.lower() in PLAYABLE and os.path.isfile(path)
+    ]
+    return [relative_link(path, folder) for path in playable[:MAX_PLAYERS]]
+
+
+def relative_link(path, folder):
+    """The address of a file as seen from a page in a folder.
+
+    Example
+    -------
+    >>> relative_link("/data/wav/anna #1/what?.wav", "/data/results")
+    '../wav/anna%20%231/what%3F.wav'
+    """
+    return quote(os.fsencode(os.path.relpath(path, folder)))

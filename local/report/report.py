@@ -1,0 +1,119 @@
+"""The report as a file: what is in it, put into the page's template."""
+
+import base64
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from local.atomic import replacing
+from local.metrics import DetectionCurve
+from local.report.hardest import hardest_errors
+from local.report.slider import SLIDER_TICKS, score_decimals, slider_data
+from local.report.tables import condition_tables, interval_remark, summary_table
+from local.training_curves import training_pictures
+from local.trials import Trials
+
+FOLDER = Path(__file__).parent
+
+
+class System(NamedTuple):
+    """A system whose trials were scored.
+
+    Arguments
+    ---------
+    name : str
+    summary : dict
+        As in metrics.json.
+    curve : local.metrics.DetectionCurve
+        Of these trials and scores.
+    trials : local.trials.Trials
+    scores : np.ndarray
+        (num_trials,)
+    audio : dict or None
+        The name of an utterance -> the path of its file; of an enrolment model -> a list of them.
+        Names may be missing.
+    """
+
+    name: str
+    summary: dict
+    curve: DetectionCurve
+    trials: Trials
+    scores: np.ndarray
+    audio: dict | None = None
+
+
+def write_report(path, title, systems, pictures=(), details=(), training_log=None):
+    """Writes the page, whole or not at all.
+
+    It needs no other file and no network, but audio is played from where it lies: the page has
+    links from its own folder to the files of the hardest errors.
+
+    Arguments
+    ---------
+    path : str or Path
+        The HTML file; its folder must exist.
+    title : str
+    systems : sequence of System
+    pictures : sequence of tuple
+        (heading, what it shows in words, SVG text).
+    details : sequence of tuple
+        (name, value): rows about model, trials and command.
+    training_log : str or Path, optional
+        A `train_log.txt`, whose curves are shown if it can be read.
+
+    Raises
+    ------
+    InputError
+        If the file can't be written.
+    """
+    page = _template().render(
+        title=title,
+        details=details,
+        summary=summary_table(systems),
+        systems=[_section(system, Path(path).parent) for system in systems],
+        interval_remark=interval_remark(systems),
+        conditions=condition_tables(systems),
+        data={"systems": [slider_data(system) for system in systems]},
+        ticks=SLIDER_TICKS,
+        pictures=[_picture(*p) for p in pictures],
+        training=[_picture(*p) for p in training_pictures(training_log)] if training_log else [],
+        style=_inlined("report.css"),
+        script=_inlined("report.js"),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _template():
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _section(system, folder):
+    return {
+        "name": system.name,
+        "notes": system.summary["notes"],
+        "is_calibrated": system.summary["is_calibrated"],
+        "errors": hardest_errors(system, folder),
+        "decimals": score_decimals(system.curve.thresholds[0], system.curve.thresholds[-1]),
+    }
+
+
+def _picture(heading, alt, svg):
+    """An SVG as the address of an image: as part of the page, the ids of two would clash."""
+    encoded = base64.b64encode(svg.encode()).decode()
+    return {"heading": heading, "alt": alt, "address": f"data:image/svg+xml;base64,{encoded}"}
+
+
+def _inlined(name):
+    """A file beside this one, as it is."""
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
