@@ -1,5 +1,6 @@
 """What the scripts in recipes/ have in common: -h, hyperparameters, errors as messages."""
 
+import json
 import logging
 import os
 import re
@@ -60,12 +61,14 @@ def describe_settings(text):
     return "\n".join(lines)
 
 
-def load_hparams(arguments):
+def load_hparams(arguments, repeatable=None):
     """Reads the command line `FILE.yaml [--preset FILE.yaml] [--key value ...]`.
 
     Arguments
     ---------
     arguments : list of str
+    repeatable : str, optional
+        A key that may come more than once; its values are then a list.
 
     Returns
     -------
@@ -84,7 +87,12 @@ def load_hparams(arguments):
     import speechbrain as sb
     from hyperpyyaml import load_hyperpyyaml
 
-    arguments, presets = _split_presets(arguments)
+    arguments, presets = _split_off(arguments, "preset")
+    if repeatable:
+        arguments, values = _split_off(arguments, repeatable)
+        if values:
+            value = values[0] if len(values) == 1 else json.dumps(values)
+            arguments += [f"--{repeatable}", value]
     if not arguments or arguments[0].startswith("-"):
         raise InputError("the first argument is the hyperparameters' YAML file; -h says more")
     yaml_path, run_opts, override_text = sb.parse_arguments(arguments)
@@ -98,18 +106,18 @@ def load_hparams(arguments):
     return yaml_path, hparams, run_opts, overrides
 
 
-def _split_presets(arguments):
-    """Takes `--preset FILE` and `--preset=FILE` out of the arguments."""
-    rest, presets = [], []
+def _split_off(arguments, key):
+    """Takes `--key VALUE` and `--key=VALUE` out of the arguments: the rest, and the values."""
+    rest, values = [], []
     remaining = iter(arguments)
     for argument in remaining:
-        if argument == "--preset":
-            presets.append(next(remaining, ""))
-        elif argument.startswith("--preset="):
-            presets.append(argument.removeprefix("--preset="))
+        if argument == f"--{key}":
+            values.append(next(remaining, ""))
+        elif argument.startswith(f"--{key}="):
+            values.append(argument.removeprefix(f"--{key}="))
         else:
             rest.append(argument)
-    return rest, presets
+    return rest, values
 
 
 def _read_text(path):

@@ -1,8 +1,8 @@
 """Score files: a line for each trial, written and read by the million a second."""
 
+import os
 from array import array
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,13 +24,8 @@ TRIALS_PER_BLOCK = 100_000
 BYTES_PER_BLOCK = 1 << 22
 
 _NAMES = pa.dictionary(pa.int32(), pa.string())
-_COLUMNS = {
-    "enrol": _NAMES,
-    "test": _NAMES,
-    "label": _NAMES,
-    "score": pa.float64(),
-    "condition": _NAMES,
-}
+_COLUMNS = {"enrol": _NAMES, "test": _NAMES, "label": _NAMES, "score": pa.float64()}
+_COLUMNS |= {"condition": _NAMES}
 
 
 def write_scores(path, trials, scores):
@@ -55,8 +50,8 @@ def write_scores(path, trials, scores):
 
     Example
     -------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "scores.txt"
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "scores.txt"
     >>> sides = np.array([0, 0]), np.array([1, 2])
     >>> trials = Trials(["anna/1", "anna/2", "bert/1"], *sides, np.array([True, False]), [])
     >>> write_scores(path, trials, [0.75, -0.1])
@@ -164,7 +159,7 @@ def _problem_with(label, score):
 
 def _read_at_once(path):
     """The same trials and scores, or None if anything about the file is out of the ordinary."""
-    if not Path(path).is_file():  # A pipe can be read only once.
+    if not os.path.isfile(path):  # A pipe can be read only once.
         return None
     _, fields = next(read_fields(path, LAYOUT, Problems()), (0, []))
     try:

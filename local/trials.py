@@ -3,7 +3,7 @@
 import logging
 import os
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -48,6 +48,19 @@ class Trials:
 
     def __len__(self):
         return len(self.is_client)
+
+    def chosen(self, trials):
+        """Some of the trials (a mask, or indices), of the same list of utterances.
+
+        Example
+        -------
+        >>> trials = Trials(["a", "b"], *np.array([[0, 0], [0, 1]]), np.array([True, False]), [])
+        >>> trials.chosen(trials.is_client).test
+        array([0])
+        """
+        fields = {name: getattr(self, name)[trials] for name in ("enrol", "test", "is_client")}
+        condition = None if self.condition is None else self.condition[trials]
+        return replace(self, **fields, condition=condition)
 
 
 def read_trials(clients_path, impostors_path):

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Scores verification trials with a trained model: EER, minDCF, DET plot.
+"""Scores verification trials with a trained model, and evaluates the scores.
 
     python recipes/verify.py hparams/verify.yaml --model_dir DIR [--key value ...]
 
+    python recipes/verify.py hparams/verify.yaml --scores FILE [--scores FILE ...]
+
     torchrun --standalone --nproc_per_node=4 recipes/verify.py hparams/verify.yaml ...
 
-Each utterance is embedded once; the score of a trial is the cosine of its two embeddings.
+Each utterance is embedded once. With --scores, nothing is embedded: figures, pictures and report
+are made of score files, in seconds; several files are compared.
 """
 
 import sys
@@ -20,14 +23,24 @@ if __name__ == "__main__":
 
 import logging
 
-from local import plots, processes, runtime
+from local import calibration, processes, runtime
+from local.cohort import choose_cohort
+from local.conditions import Grouping
+from local.crops import write_crops
 from local.embedding import extract_embeddings, utterance_loader
+from local.enrolment import enrol_models, single_utterances
 from local.errors import InputError
-from local.manifests import prepare_trials
-from local.metrics import detection_curve
+from local.evaluation import Evaluator
+from local.group_means import group_means
+from local.manifests import prepare_trials, read_manifest
 from local.model_dir import load_model
-from local.scoring import cosine_scores, write_scores
-from local.summary import P_TARGETS, format_summary, summarise, write_metrics
+from local.outputs import format_differences, metrics_of, write_outputs
+from local.quality import write_quality
+from local.score_files import write_scores
+from local.speaker_table import read_speaker_table
+from local.summary import Costs, format_summary
+from local.systems import Cohort, System
+from local.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
 from local.trials import read_trial_list, read_trials
 
 
@@ -41,8 +54,50 @@ def make_output_dir(output_dir):
     return path
 
 
+# --- scores from a model
+
+
+def prepare(hparams, sample_rate, output_dir, progress):
+    """Reads the trials, checks their audio, and chooses the cohort and the crops.
+
+    Returns
+    -------
+    enrolment : local.enrolment.Enrolment
+    crop_counts : np.ndarray or None
+        The number of crops of each utterance, if there are any.
+    """
+    if hparams["trials"]:
+        trials = read_trial_list(hparams["trials"])
+    else:
+        trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
+    models = hparams["enrol_models"]
+    enrolment = enrol_models(trials, models) if models else single_utterances(trials)
+    make_output_dir(output_dir)
+    manifest = prepare_trials(
+        enrolment,
+        hparams["valid_data_dir"],
+        output_dir / MANIFEST_FILE,
+        sample_rate=sample_rate,
+        min_seconds=hparams["min_seconds"],
+        progress=progress,
+    )
+    if system_of(hparams).needs_cohort():
+        choose_cohort(hparams["cohort"], output_dir / "cohort.csv", hparams["cohort_size"])
+    crop_counts = None
+    if hparams["num_crops"]:
+        crops = hparams["num_crops"], hparams["crop_seconds"]
+        crop_counts = write_crops(manifest.path, output_dir / "crops.csv", *crops)
+    return enrolment, crop_counts
+
+
+def system_of(hparams):
+    """The System that the settings describe."""
+    return System(**{name: hparams[name] for name in System._fields})
+
+
 def embed(hparams, model, manifest_path, device, progress):
     """The embeddings of a manifest, in the first process: see `extract_embeddings`."""
+    processes.check_shared(manifest_path)
     precision = hparams["precision"]
     loader = utterance_loader(
         manifest_path,
@@ -50,7 +105,7 @@ def embed(hparams, model, manifest_path, device, progress):
         hparams["batch_seconds"],
         runtime.num_reading_workers(hparams["num_workers"], device),
     )
-    return extract_embeddings(
+    embeddings = extract_embeddings(
         model["features"],
         model["extractor"],
         loader,
@@ -58,63 +113,161 @@ def embed(hparams, model, manifest_path, device, progress):
         runtime.fast_precision(device) if precision == "auto" else precision,
         progress,
     )
+    return None if embeddings is None else embeddings.numpy()
 
 
-def write_results(output_dir, trials, scores):
-    """Writes scores.txt, metrics.json, det.png and scores.png; returns the summary."""
-    curve = detection_curve(scores, trials.is_client)
-    summary = summarise(scores, trials.is_client, curve)
-    write_scores(output_dir / "scores.txt", trials, scores)
-    write_metrics(output_dir / "metrics.json", summary)
-    plots.plot_det({"cosine": curve}, output_dir / "det.png", P_TARGETS)
-    plots.plot_score_histogram(
-        scores, trials.is_client, output_dir / "scores.png", summary["eer_threshold"]
+def score(hparams, model, output_dir, run_opts):
+    """Scores the trials: TrialScores in the first process, None in the others."""
+    progress = not run_opts.noprogressbar
+    enrolment, crop_counts = processes.on_first(
+        lambda: prepare(hparams, model["sample_rate"], output_dir, progress)
     )
-    return summary
+    system = system_of(hparams)
+    options = run_opts.device, progress
+    name = "crops.csv" if hparams["num_crops"] else MANIFEST_FILE
+    embeddings = embed(hparams, model, output_dir / name, *options)
+    cohort = None
+    if system.needs_cohort():
+        cohort = embed(hparams, model, output_dir / "cohort.csv", *options)
+    if embeddings is None:
+        return None
+    if crop_counts is not None:
+        embeddings = group_means(embeddings, crop_counts)
+    if cohort is not None:
+        cohort = Cohort(cohort, [r["spk_id"] for r in read_manifest(output_dir / "cohort.csv")])
+    scores, cohort_means = system.score(enrolment, embeddings, cohort)
+    manifest = output_dir / MANIFEST_FILE
+    scored = from_model(system.describe(), enrolment, scores, manifest, cohort_means)
+    write_scores(output_dir / "scores.txt", scored.trials, scores)
+    sides = scored.trials.utterances
+    write_quality(output_dir / QUALITY_FILE, sides, scored.quality["seconds"], cohort_means)
+    return scored
 
 
-def prepare(hparams, sample_rate, progress):
-    """Reads the trials, checks their audio, and makes the output directory.
+# --- evaluation
+
+
+def calibrate(learnt, system, output_dir):
+    """The system with log-likelihood ratios in place of scores; writes them as llrs.txt."""
+    llrs = calibration.calibrate_scores(learnt, system.trials, system.scores, system.quality)
+    write_scores(output_dir / "llrs.txt", system.trials, llrs)
+    return system._replace(name=f"{system.name}, calibrated", scores=llrs)
+
+
+def evaluator_of(hparams, progress):
+    """The Evaluator that the settings describe, checked."""
+    table = hparams["speaker_table"]
+    evaluator = Evaluator(
+        Costs(tuple(hparams["p_targets"]), hparams["c_miss"], hparams["c_false_alarm"]),
+        hparams["bootstrap_draws"],
+        Grouping(
+            read_speaker_table(table) if table else {},
+            hparams["group_edges"] or {},
+            tuple(hparams["duration_edges"] or ()),
+        ),
+        hparams["speakers"],
+        progress,
+    )
+    evaluator.check()
+    return evaluator
+
+
+def print_results(output_dir, evaluations):
+    """The tables of all systems, how they differ, and where everything is."""
+    for evaluation in evaluations:
+        print(f"\n{evaluation.name}\n{format_summary(evaluation.summary)}")
+        for note in evaluation.summary["notes"]:
+            print(f"note: {note}")
+        if not evaluation.summary["is_calibrated"]:
+            print(
+                "note: Cllr and actDCF take the scores for natural-log likelihood ratios, which "
+                "recipes/calibrate.py makes of them"
+            )
+    differences = format_differences(metrics_of(evaluations))
+    if differences:
+        print(f"\n{differences}")
+    print(f"\nMetrics:  {output_dir / 'metrics.json'}\nPictures: {output_dir}/*.png, *.pdf")
+    print(f"Report:   {output_dir / 'report.html'}")
+
+
+def results_dir(hparams):
+    """output_dir, or where it is by default: as a Path."""
+    paths = hparams["scores"]
+    if hparams["output_dir"]:
+        return Path(hparams["output_dir"])
+    if not paths:
+        return Path(hparams["model_dir"]) / "verification"
+    return Path(paths[0]).parent if len(paths) == 1 else Path("results/comparison")
+
+
+def check_settings(hparams, output_dir):
+    """Raises an InputError for what would otherwise be found only after the work."""
+    system_of(hparams).check()
+    if not isinstance(hparams["num_crops"], int) or hparams["num_crops"] < 0:
+        raise InputError(f"num_crops is a number from 0 on, not {hparams['num_crops']!r}")
+    if not hparams["crop_seconds"] > 0:
+        raise InputError(f"crop_seconds must be above 0, not {hparams['crop_seconds']}")
+    if hparams["calibration"] and hparams["scores"]:
+        if len(hparams["scores"]) > 1:
+            raise InputError("calibration: one is for the scores of one system, not of several")
+        (path,) = hparams["scores"]
+        if Path(path).resolve() == (output_dir / "llrs.txt").resolve():
+            raise InputError(f"{path}: would be replaced: choose another --output_dir")
+
+
+def scored_systems(hparams, output_dir, run_opts):
+    """What is to be evaluated, and where it is from.
 
     Returns
     -------
-    trials : local.trials.Trials
-    manifest : local.manifests.Manifest
-        Of their utterances, in the output directory.
+    systems : list of TrialScores
+        In the first process.
+    details : list of tuple
+        (name, value) rows for the report.
     """
-    if hparams["trials"]:
-        trials = read_trial_list(hparams["trials"])
-    else:
-        trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
-    manifest = prepare_trials(
-        trials,
-        hparams["valid_data_dir"],
-        make_output_dir(hparams["output_dir"]) / "utterances.csv",
-        sample_rate=sample_rate,
-        min_seconds=hparams["min_seconds"],
-        progress=progress,
-    )
-    return trials, manifest
+    paths = hparams["scores"]
+    if paths:
+        if processes.rank() > 0:
+            return [], []
+        systems = read_trial_scores(paths)
+        make_output_dir(output_dir)
+        return systems, [("Scores", path) for path in paths]
+    model = load_model(hparams["model_dir"])
+    systems = [score(hparams, model, output_dir, run_opts)]
+    lists = hparams["trials"] or f"{hparams['valid_clients']}, {hparams['valid_impostors']}"
+    return systems, [("Model", model["path"]), ("Trials", lists)]
 
 
 def main(arguments):
-    """Reads trials and model, embeds, scores, and prints the summary."""
+    """Scores trials, or reads scores, and evaluates them."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runtime.keep_freed_memory()
-    _, hparams, run_opts, _ = command_line.load_hparams(arguments)
+    _, hparams, run_opts, overrides = command_line.load_hparams(arguments, repeatable="scores")
+    if isinstance(hparams["scores"], str):
+        hparams["scores"] = [hparams["scores"]]
+    output_dir = results_dir(hparams)
+    check_settings(hparams, output_dir)
+    evaluator = evaluator_of(hparams, progress=not run_opts.noprogressbar)
+    learnt = calibration.load(hparams["calibration"]) if hparams["calibration"] else None
     run_opts = processes.join_processes(run_opts)
-    progress = not run_opts.noprogressbar
-    model = load_model(hparams["model_dir"])
-    trials, manifest = processes.on_first(lambda: prepare(hparams, model["sample_rate"], progress))
-    processes.check_shared(manifest.path)
-    embeddings = embed(hparams, model, manifest.path, run_opts.device, progress)
+    systems, details = scored_systems(hparams, output_dir, run_opts)
     if processes.rank() > 0:
         return
-    output_dir = Path(hparams["output_dir"])
-    summary = write_results(output_dir, trials, cosine_scores(embeddings, trials))
-    print(f"\nModel: {model['path']}\n{format_summary(summary)}")
-    print(f"\nScores:   {output_dir / 'scores.txt'}\nMetrics:  {output_dir / 'metrics.json'}")
-    print(f"DET plot: {output_dir / 'det.png'}")
+    if learnt:
+        systems = [calibrate(learnt, *systems, output_dir)]
+        details.append(("Calibration", hparams["calibration"]))
+    is_calibrated = bool(learnt) or hparams["are_llrs"]
+    evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
+    has_model = not hparams["scores"] or "model_dir" in overrides
+    write_outputs(
+        output_dir,
+        evaluations,
+        [system.audio for system in systems],
+        evaluator.costs,
+        details,
+        Path(hparams["model_dir"]) / "train_log.txt" if has_model else None,
+    )
+    print_results(output_dir, evaluations)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,15 @@ from ruamel.yaml import YAML
 
 from local import preparation
 from local.models.pooling import POOLINGS
+from local.systems import System
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = sorted((ROOT / "hparams" / "presets").glob("*.yaml"))
-SCRIPTS = {"vgg.yaml": "train_vgg.py", "verify.yaml": "verify.py"}
+SCRIPTS = {
+    "vgg.yaml": "train_vgg.py",
+    "verify.yaml": "verify.py",
+    "calibrate.yaml": "calibrate.py",
+}
 # Read by sb.Brain itself, from the hparams.
 BRAIN_OPTIONS = {"precision", "eval_precision", "max_grad_norm", "grad_accumulation_factor"}
 
@@ -31,6 +36,8 @@ def used_by_script(name):
     keys = {key or attribute for key, attribute in found}
     if "preparation.SETTINGS" in code:
         keys |= set(preparation.SETTINGS)
+    if "System._fields" in code:
+        keys |= set(System._fields)
     return keys
 
 

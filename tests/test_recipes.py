@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from local.checkpoints import WholeCheckpointer
 from local.errors import InputError
-from local.scoring import read_scores
+from local.score_files import read_scores
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -121,10 +121,10 @@ def test_verification_of_client_and_impostor_files(trained, corpus, tmp_path):
     metrics = json.loads((tmp_path / "verified" / "metrics.json").read_text())
     assert metrics["num_trials"] == 22 and metrics["num_clients"] == 6
     assert f"{metrics['eer_percent']:.3f} %" in result.stdout
-    assert "det.png" in result.stdout
+    assert "report.html" in result.stdout
     assert (tmp_path / "verified" / "det.png").read_bytes().startswith(b"\x89PNG")
-    enrol, _, is_client, scores = read_scores(tmp_path / "verified" / "scores.txt")
-    assert len(enrol) == 22 and is_client.sum() == 6 and np.abs(scores).max() <= 1.0001
+    trials, scores = read_scores(tmp_path / "verified" / "scores.txt")
+    assert len(trials) == 22 and trials.is_client.sum() == 6 and np.abs(scores).max() <= 1.0001
 
 
 def test_one_file_lists_give_the_same_scores(trained, corpus, tmp_path):

@@ -34,6 +34,7 @@ SUBJECTS = (
     "sharing",
     "checkpoints",
     "metrics",
+    "evaluation",
     "scoring",
     "score_files",
     "preparation",

@@ -1,4 +1,4 @@
-"""Pictures of scored trials: the DET curve, and the histogram of scores."""
+"""The detection error trade-off (DET) curve."""
 
 from functools import partial
 
@@ -6,10 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import ndtr, ndtri
 
-from local.atomic import replacing
-from local.metrics import curve_eer, curve_min_dcf
-
-DPI = 150
+from local.intervals import BAND_RATES
+from local.metrics import curve_act_dcf, curve_eer, curve_min_dcf
 
 # Rates that can be a tick or a limit of an axis, as fractions: for systems that work, and for
 # those near chance or worse, whose picture reaches as far to the right of 50 % as to the left.
@@ -19,19 +17,10 @@ WIDE_TICKS = np.array(
 )
 # A curve of millions of trials is drawn through about this many points along each axis.
 POINTS_PER_AXIS = 1000
+MOST_WITH_BANDS = 2
 
 
-def plot_det(curves, path, p_targets=()):
-    """Saves `det_figure(curves, p_targets)` as PNG; a file is complete or not there."""
-    _save(det_figure(curves, p_targets), path)
-
-
-def plot_score_histogram(scores, is_client, path, threshold=None):
-    """Saves `score_histogram_figure(scores, is_client, threshold)` as PNG, as `plot_det` does."""
-    _save(score_histogram_figure(scores, is_client, threshold), path)
-
-
-def det_figure(curves, p_targets=()):
+def det_figure(curves, costs=None, intervals=None, calibrated=()):
     """Draws detection error trade-off (DET) curves on normal-deviate axes.
 
     Scores of two normal distributions give a straight line; a rate of 0 lies on the edge.
@@ -40,8 +29,12 @@ def det_figure(curves, p_targets=()):
     ---------
     curves : dict of str to local.metrics.DetectionCurve
         The name of each system (for the legend) and its curve.
-    p_targets : sequence of float
-        Priors of a client trial whose minDCF points are marked beside the EER.
+    costs : local.summary.Costs, optional
+        Points of minimum cost are marked, beside the EER.
+    intervals : dict of str to local.intervals.Intervals, optional
+        Drawn as a band around the curve, and a bar through its EER.
+    calibrated : sequence of str
+        Systems whose scores are log-likelihood ratios: their actual decisions are marked too.
 
     Returns
     -------
@@ -49,64 +42,51 @@ def det_figure(curves, p_targets=()):
         Belongs to no window and to no global state.
     """
     ticks = _det_ticks(curves.values())
-    figure = Figure(figsize=(6.0, 6.0), layout="constrained")
+    # The legend of several systems is below, and takes some room.
+    height = 6.0 if len(curves) == 1 else 5.9 + 0.3 * len(curves)
+    figure = Figure(figsize=(6.0, height), layout="constrained")
     axes = figure.add_subplot()
     _draw_det_axes(axes, ticks)
     for name, curve in curves.items():
         line = _draw_det_curve(axes, curve, ticks)
-        eer, _ = curve_eer(curve)
         mark = partial(_mark_point, axes, ticks, line.get_color())
-        mark("o", eer, eer, f"{name}: EER {100.0 * eer:.2f} %")
-        for p_target in p_targets:
-            cost, threshold = curve_min_dcf(curve, p_target)
-            point = np.searchsorted(curve.thresholds, threshold)
-            label = f"{name}: minDCF({p_target:g}) {cost:.3f}"
-            mark("^", curve.false_alarm[point], curve.miss[point], label)
-    axes.legend(loc="upper right", fontsize="small")
+        eer, _ = curve_eer(curve)
+        label = f"{name}: EER {100.0 * eer:.2f} %"
+        found = (intervals or {}).get(name)
+        if found and found.draws:
+            label += " [{:.2f}, {:.2f}]".format(*found.limits()["eer_percent"])
+            # Of more systems, they would hide each other.
+            if len(curves) <= MOST_WITH_BANDS:
+                _draw_intervals(axes, found, ticks, line.get_color())
+        mark("o", eer, eer, label)
+        if costs:
+            _mark_costs(mark, name, curve, costs, name in calibrated)
+    if len(curves) == 1:
+        axes.legend(loc="upper right", fontsize="small")
+    else:
+        figure.legend(loc="outside lower center", fontsize="small", ncols=2)
     return figure
 
 
-def score_histogram_figure(scores, is_client, threshold=None):
-    """Draws how the scores of clients and of impostors are distributed.
-
-    Arguments
-    ---------
-    scores : array_like
-        (num_trials,), finite.
-    is_client : array_like of bool
-        (num_trials,); both classes must be there.
-    threshold : float, optional
-        Marked by a line.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-        Bars of the share of each class, in percent.
-    """
-    # In float32, nearly equal scores leave no room for the edges of the bins.
-    scores, is_client = np.asarray(scores, np.float64), np.asarray(is_client)
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    edges = np.histogram_bin_edges(scores, bins=_num_bins(is_client))
-    for name, chosen in (("impostors", ~is_client), ("clients", is_client)):
-        counts, _ = np.histogram(scores[chosen], edges)
-        total = np.count_nonzero(chosen)
-        axes.stairs(
-            100.0 * counts / total, edges, fill=True, alpha=0.5, label=f"{name} ({total:,})"
-        )
-    if threshold is not None:
-        axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.4f}")
-    axes.set_xlabel("Score")
-    axes.set_ylabel("Trials of the class [%]")
-    axes.legend()
-    return figure
+def _mark_costs(mark, name, curve, costs, is_calibrated):
+    kinds = [("min", "^", curve_min_dcf), ("act", "x", curve_act_dcf)]
+    for kind, marker, curve_dcf in kinds if is_calibrated else kinds[:1]:
+        for p_target, cost in costs.each():
+            value, threshold = curve_dcf(curve, *cost)
+            point = min(np.searchsorted(curve.thresholds, threshold), len(curve.miss) - 1)
+            label = f"{name}: {kind}DCF({p_target:g}) {value:.3f}"
+            mark(marker, curve.false_alarm[point], curve.miss[point], label)
 
 
-def _num_bins(is_client):
-    """Rice's rule for the smaller class, within what is readable."""
-    num_clients = int(np.count_nonzero(is_client))
-    smaller = min(num_clients, len(is_client) - num_clients)
-    return int(np.clip(2.0 * np.cbrt(smaller), 10, 100))
+def _draw_intervals(axes, intervals, ticks, color):
+    """The band around the curve, and the bar through its EER."""
+    bounds = ticks[0], 1.0 - ticks[0]
+    low, high = ndtri(np.clip(intervals.band, *bounds))
+    rates = ndtri(np.clip(BAND_RATES, *bounds))
+    axes.fill_between(rates, low, high, color=color, alpha=0.15, linewidth=0)
+    limits = intervals.limits()["eer_percent"]
+    ends = ndtri(np.clip(np.array(limits) / 100.0, *bounds))
+    axes.plot(ends, ends, color=color, linewidth=3.0, alpha=0.6, solid_capstyle="butt")
 
 
 def _det_ticks(curves):
@@ -165,8 +145,3 @@ def _shown_points(curve, ticks):
     after = np.clip(np.concatenate((after_miss, after_alarm)), 1, last)
     # Both ends of each step, so that it stays a step.
     return np.unique(np.concatenate(([0, last], after - 1, after)))
-
-
-def _save(figure, path):
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)

@@ -1,0 +1,1 @@
+"""Pictures of scored trials, and how they are kept."""
