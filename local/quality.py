@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -138,7 +139,8 @@ def write_quality(path, utterances, seconds, cohort_means=None):
     seconds : array_like
         (num_utterances,), above 0.
     cohort_means : array_like, optional
-        (num_utterances,): the mean score with the cohort; - is written if there was none.
+        (num_utterances,): the mean score against the cohort, or against those of it that
+        normalise; - is written if there was no cohort.
     """
     if cohort_means is None:
         means = [NO_COHORT] * len(utterances)
@@ -170,6 +172,8 @@ def read_quality(path, utterances):
     InputError
         If the file can't be read, a line is wrong, or an utterance has none.
     """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; recipes/verify.py writes it beside scores.txt")
     problems = Problems()
     rows = {}
     for line, fields in read_fields(path, HEADER.upper(), problems):

@@ -73,8 +73,9 @@ class System(NamedTuple):
                 value = getattr(self, name)
                 raise InputError(f"{name} is one of {', '.join(known)}, not {value!r}")
         for name in ("plda_rank", "top_n"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} must be a number from 1 on, not {value!r}")
 
     def needs_cohort(self):
         return self.backend == "plda" or self.subtract_mean or self.score_norm != "none"

@@ -121,7 +121,7 @@ def check_classes(name, is_client, share, num_held_out, num_speakers):
         if not (is_there and len(is_client)):
             raise InputError(
                 f"held_out_share {share} keeps {num_held_out} of {num_speakers} speakers apart, "
-                f"and the trials {name} have no {kind}: give another share, seed or more speakers"
+                f"and the trials {name} have no {kind}; give another share, seed or more speakers"
             )
 
 
@@ -149,6 +149,23 @@ def describe(learnt):
     return "\n".join([f"Calibration learnt at p_target {learnt.p_target}:", *lines])
 
 
+def part(trials, chosen):
+    """Those trials, of the same list of utterances."""
+    sides = {name: getattr(trials, name)[chosen] for name in ("enrol", "test", "is_client")}
+    condition = None if trials.condition is None else trials.condition[chosen]
+    return replace(trials, **sides, condition=condition)
+
+
+def print_results(learnt, tables, out, held_out_path):
+    """The calibration, what it does to the figures, where it is and how to apply it."""
+    print("\n\n".join(["", describe(learnt), *tables]))
+    print(f"\nCalibration: {out}")
+    if held_out_path:
+        print(f"Held out:    {held_out_path}")
+    options = f"--scores OTHER/scores.txt --calibration {shlex.quote(str(out))}"
+    print(f"Apply it by: python recipes/verify.py hparams/verify.yaml {options}")
+
+
 def main(arguments):
     """Reads scores, learns the calibration, writes it, and prints what it does to the figures."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -172,15 +189,9 @@ def main(arguments):
         if chosen.any()
     ]
     if held_out_path:
-        write_scores(held_out_path, trials.chosen(held_out), llrs[held_out])
+        write_scores(held_out_path, part(trials, held_out), llrs[held_out])
     calibration.save(out, learnt)
-    print("\n\n".join(["", describe(learnt), *tables]))
-    print(f"\nCalibration: {out}")
-    if held_out_path:
-        print(f"Held out:    {held_out_path}")
-    print("To apply it:")
-    options = f"--scores TRIALS/scores.txt --calibration {shlex.quote(str(out))}"
-    print(f"    python recipes/verify.py hparams/verify.yaml {options}")
+    print_results(learnt, tables, out, held_out_path)
 
 
 if __name__ == "__main__":

@@ -203,10 +203,12 @@ def results_dir(hparams):
 def check_settings(hparams, output_dir):
     """Raises an InputError for what would otherwise be found only after the work."""
     system_of(hparams).check()
-    if not isinstance(hparams["num_crops"], int) or hparams["num_crops"] < 0:
-        raise InputError(f"num_crops is a number from 0 on, not {hparams['num_crops']!r}")
-    if not hparams["crop_seconds"] > 0:
-        raise InputError(f"crop_seconds must be above 0, not {hparams['crop_seconds']}")
+    for name, lowest in (("num_crops", 0), ("cohort_size", 1)):
+        value = lowest if hparams[name] is None else hparams[name]
+        if not isinstance(value, int) or value < lowest:
+            raise InputError(f"{name} must be a number from {lowest} on, not {value!r}")
+    if not isinstance(hparams["crop_seconds"], int | float) or hparams["crop_seconds"] <= 0:
+        raise InputError(f"crop_seconds must be above 0, not {hparams['crop_seconds']!r}")
     if hparams["calibration"] and hparams["scores"]:
         if len(hparams["scores"]) > 1:
             raise InputError("calibration: one is for the scores of one system, not of several")

@@ -206,7 +206,9 @@ def test_a_score_file_never_replaces_itself(verify, tmp_path):
     [
         ({"backend": "lda"}, "backend is one of cosine, plda, not 'lda'"),
         ({"score_norm": "az"}, "score_norm is one of none, z, t, s, as, not 'az'"),
-        ({"top_n": 0}, "top_n must be at least 1"),
+        ({"top_n": 0}, "top_n must be a number from 1 on, not 0"),
+        ({"top_n": "all"}, "top_n must be a number from 1 on, not 'all'"),
+        ({"cohort_size": 0}, "cohort_size must be a number from 1 on, not 0"),
         ({"score_norm": "s", "cohort": "none.csv"}, "none.csv: can't be read"),
         ({"score_norm": "s", "cohort_size": 1}, "scores against the cohort are the same"),
         ({"backend": "plda", "cohort_size": 6}, "PLDA of embeddings with 8 values"),

@@ -6,25 +6,22 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 from made_up import as_arguments
 from tables import Row, Table
 
-from local.metrics import eer
-from local.score_files import read_scores
+from local.evaluation import Evaluator, difference
+from local.trial_scores import read_trial_scores
 
 ROOT = Path(__file__).resolve().parents[3]
-NUM_DRAWS = 1000
 
 
 def measure(options):
     """The EER of a model trained in each format, evaluated in each, and of all differences.
 
-    The interval is of a bootstrap over the speakers of the trials, which are taken from the
-    first folder of each path; both systems see the same draws.
+    The intervals are those of verification: of draws of the speakers.
     """
     data = trial_settings(options.data_dir)
-    rows, scores = [], {}
+    rows, systems = [], {}
     with tempfile.TemporaryDirectory() as name:
         for trained in ("bf16", "fp32"):
             out_dir = Path(name) / trained
@@ -32,14 +29,14 @@ def measure(options):
             rows.append(Row(f"training in {trained}", seconds / 60, "min"))
             for evaluated in ("bf16", "fp32"):
                 path = verify(options, data, out_dir, evaluated)
-                scores[trained, evaluated] = read_scores(path)
-    reference = scores["fp32", "fp32"]
-    for (trained, evaluated), system in scores.items():
-        trials, values = system
+                (scores,) = read_trial_scores([path])
+                systems[trained, evaluated] = Evaluator().evaluate(scores)
+    reference = systems["fp32", "fp32"]
+    for (trained, evaluated), system in systems.items():
         what = f"EER, trained in {trained}, evaluated in {evaluated}"
-        rows.append(Row(what, 100 * eer(values, trials.is_client)[0], "%"))
+        rows.append(Row(what, system.summary["eer_percent"], "%"))
         if system is not reference:
-            rows.append(difference(system, reference))
+            rows.append(difference_row(system, reference))
     return Table("Accuracy in bf16 and float32", rows, "Differences are to float32 throughout.")
 
 
@@ -89,30 +86,10 @@ def run(script, settings_file, settings):
     )
 
 
-def difference(system, reference):
-    """A row: the difference of two EERs, and whether its interval holds zero."""
-    trials, scores = system
-    is_client, others = trials.is_client, reference[1]
-    differences = [
-        100 * (weighted_eer(scores, is_client, draw) - weighted_eer(others, is_client, draw))
-        for draw in speaker_draws(trials)
-    ]
-    low, high = np.percentile(differences, (2.5, 97.5))
-    here = 100 * (eer(scores, is_client)[0] - eer(others, is_client)[0])
+def difference_row(system, reference):
+    """The difference of two EERs, and whether its interval holds zero."""
+    found = difference(system, reference)["eer_percent"]
+    low, high = found["interval"]
     target = f"interval {low:+.2f} to {high:+.2f} holds 0"
-    return Row("difference", here, "points", target=target, met=bool(low <= 0.0 <= high))
-
-
-def speaker_draws(trials):
-    """How often each trial counts, in draws of the speakers with replacement."""
-    speakers = np.array([path.split("/")[0] for path in trials.utterances])
-    names, speaker = np.unique(speakers, return_inverse=True)
-    enrol, test = speaker[trials.enrol], speaker[trials.test]
-    rng = np.random.default_rng(0)
-    for _ in range(NUM_DRAWS):
-        counts = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
-        yield np.where(enrol == test, counts[enrol], counts[enrol] * counts[test])
-
-
-def weighted_eer(scores, is_client, times):
-    return eer(np.repeat(scores, times), np.repeat(is_client, times))[0]
+    met = low <= 0.0 <= high
+    return Row("difference", found["difference"], "points", target=target, met=met)
