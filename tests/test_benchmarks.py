@@ -11,8 +11,17 @@ from benchmarks.tables import Row, Table, against, compared
 from benchmarks.timing import Times, interleaved
 
 RUN = Path(__file__).parent / "benchmarks" / "run.py"
-SUBJECTS = ("checkpoints", "chunk_reading", "classifier", "log_mel", "metrics", "preparation")
-SUBJECTS += ("score_files", "scoring", "sharing", "startup", "training", "validation")
+SUBJECTS = ("checkpoints", "chunk_reading", "classifier", "evaluation", "log_mel", "metrics")
+SUBJECTS += (
+    "preparation",
+    "score_files",
+    "score_norm",
+    "scoring",
+    "sharing",
+    "startup",
+    "training",
+    "validation",
+)
 
 
 def run(*arguments):

@@ -36,6 +36,7 @@ SUBJECTS = (
     "metrics",
     "evaluation",
     "scoring",
+    "score_norm",
     "score_files",
     "preparation",
     "startup",
