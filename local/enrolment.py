@@ -55,8 +55,8 @@ def enrol_models(trials, path):
     Raises
     ------
     InputError
-        If the file is wrong, a model of the trials isn't in it, or a model is tested with an
-        utterance that it was enrolled from.
+        If the file is wrong, a model of the trials isn't in it, is called like an utterance that
+        is tested, or is tested with an utterance that it was enrolled from.
 
     Example
     -------
@@ -110,6 +110,10 @@ def _check_models(trials, used, models, path):
         if trials.utterances[index] not in models:
             name = trials.utterances[index]
             problems.add(*trials.places[index], f"there is no model '{name}' in {path}")
+    for index in np.intersect1d(used, trials.test):
+        # A score file could not tell them apart.
+        name = trials.utterances[index]
+        problems.add(*trials.places[index], f"'{name}' is a model here, and an utterance elsewhere")
     problems.raise_if_any()
     for enrol, test in np.unique(np.stack([trials.enrol, trials.test], axis=1), axis=0):
         model, utterance = trials.utterances[enrol], trials.utterances[test]

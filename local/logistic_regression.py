@@ -70,8 +70,8 @@ def fit_llrs(inputs, is_client, p_target):
     >>> (weights + offset).round(6), round(offset, 6)  # log(2/3 / 1/3), log(1/3 / 2/3)
     (array([0.693147]), -0.693147)
     """
+    _check(inputs, is_client, p_target)
     means, deviations = _standardisation(inputs)
-
     cost_of_nothing = entr(p_target) + entr(1.0 - p_target)
     penalty = np.append(np.full(len(means), PENALTY * cost_of_nothing), 0.0)
 

@@ -21,6 +21,7 @@ if __name__ == "__main__":
 
 import logging
 import shlex
+from dataclasses import replace
 
 import numpy as np
 

@@ -112,13 +112,10 @@ def test_mean_subtraction_and_speaker_means_by_hand(read):
     assert means[0] == pytest.approx(np.mean(expected), abs=1e-6)
 
 
-def test_a_model_may_be_called_like_an_utterance(read):
-    models = "b/4 a/1\nbert b/1\n"
-    enrolment = read(models, "b/4 a/3 target\nbert b/4 target\nbert a/3 nontarget\n")
-    trials = enrolment.trials
-    assert trials.utterances[trials.enrol[0]] == trials.utterances[trials.test[1]] == "b/4"
-    assert enrolment.members[trials.enrol[0]] == [enrolment.utterances.index("a/1")]
-    assert enrolment.members[trials.test[1]] == [enrolment.utterances.index("b/4")]
+def test_a_model_may_not_be_called_like_an_utterance_that_is_tested(read):
+    trials = "b/4 a/3 target\nbert b/4 target\nbert a/3 nontarget\n"
+    with pytest.raises(InputError, match="trials.txt:1: 'b/4' is a model here, and an utterance"):
+        read("b/4 a/1\nbert b/1\n", trials)
 
 
 def test_conditions_are_kept(read):
