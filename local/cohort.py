@@ -32,8 +32,10 @@ def choose_cohort(manifest_path, cohort_path, size=None, seed=0):
     InputError
         If the manifest can't be read, names no speakers, or if chosen audio isn't there.
     """
-    rows = read_manifest(manifest_path)
-    chosen = [rows[index] for index in spread([row["spk_id"] for row in rows], size, seed)]
+    speakers = [row["spk_id"] for row in read_manifest(manifest_path)]
+    indices = set(spread(speakers, size, seed))
+    rows = enumerate(read_manifest(manifest_path))
+    chosen = [row for index, row in rows if index in indices]
     problems = Problems()
     for row in chosen:
         if not row["spk_id"]:
@@ -42,7 +44,7 @@ def choose_cohort(manifest_path, cohort_path, size=None, seed=0):
             problems.add(manifest_path, None, f"{row['wav']} is in the cohort, but not there")
     problems.raise_if_any()
     write_manifest(cohort_path, chosen)
-    logger.info("%s: %d of %d utterances as a cohort", cohort_path, len(chosen), len(rows))
+    logger.info("%s: %d of %d utterances as a cohort", cohort_path, len(chosen), len(speakers))
 
 
 def spread(speakers, size=None, seed=0):

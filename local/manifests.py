@@ -153,7 +153,12 @@ def prepare_trials(
 
 
 def read_manifest(path):
-    """The rows of a manifest: dictionaries of text, with `COLUMNS` as keys.
+    """The rows of a manifest, one after the other: it may have millions.
+
+    Yields
+    ------
+    row : dict
+        Text, with `COLUMNS` as keys.
 
     Raises
     ------
@@ -162,17 +167,19 @@ def read_manifest(path):
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            if not set(COLUMNS) <= set(reader.fieldnames or ()):
+                raise InputError(
+                    f"{path}: is no manifest: it needs the columns {', '.join(COLUMNS)}"
+                )
+            yield from reader
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{path}: can't be read ({reason})") from error
-    if not rows or not set(COLUMNS) <= rows[0].keys():
-        raise InputError(f"{path}: is no manifest: it needs the columns {', '.join(COLUMNS)}")
-    return rows
 
 
 def write_manifest(path, rows):
-    """Writes rows as `read_manifest` gives them."""
+    """Writes rows as `read_manifest` gives them; other keys are left out."""
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()

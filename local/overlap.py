@@ -1,6 +1,6 @@
 """Speakers that are in the training data and in the trials: an EER on them promises too much."""
 
-import csv
+from local.manifests import read_manifest
 
 
 def shared_speakers(training_manifest, trials_manifest):
@@ -34,28 +34,22 @@ def shared_speakers(training_manifest, trials_manifest):
     >>> shared_speakers(folder / "train.csv", folder / "trials.csv")
     ['bert']
     """
-    trial_rows = list(_rows(trials_manifest))
-    trial_paths = {path for _, path, _ in trial_rows}
+    trial_rows = list(read_manifest(trials_manifest))
+    trial_paths = {row["wav"] for row in trial_rows}
     speakers, shared, levels = set(), set(), []
-    for name, path, speaker in _rows(training_manifest):
+    for row in read_manifest(training_manifest):
+        speaker = row["spk_id"]
         speakers.add(speaker)
-        if path in trial_paths:
+        if row["wav"] in trial_paths:
             shared.add(speaker)
-        _add_folders(levels, name, speaker)
+        _add_folders(levels, row["ID"], speaker)
     level, speaker_of_folder = _speaker_level(levels, speakers)
-    for name, _, _ in trial_rows:
-        folders = _folders(name)
+    for row in trial_rows:
+        folders = _folders(row["ID"])
         if level < len(folders) and folders[level] in speaker_of_folder:
             shared.add(speaker_of_folder[folders[level]])
     folder_of_speaker = {speaker: folder for folder, speaker in speaker_of_folder.items()}
     return [folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=int)]
-
-
-def _rows(manifest_path):
-    """The ID, audio path and label of each row."""
-    with open(manifest_path, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            yield row["ID"], row["wav"], row["spk_id"]
 
 
 def _folders(name):

@@ -93,7 +93,7 @@ def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
     -------
     system : TrialScores
     """
-    rows = read_manifest(manifest_path)
+    rows = list(read_manifest(manifest_path))
     seconds, audio, examples = [], [], []
     for members in enrolment.members:
         seconds.append(sum(float(rows[index]["duration"]) for index in members))

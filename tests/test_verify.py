@@ -98,7 +98,7 @@ def test_systems_differ_from_the_cosine(verify, settings):
 
 def test_cohort_is_of_the_training_speakers(verify):
     output_dir, _ = verify(score_norm="s", cohort_size=8)
-    rows = read_manifest(output_dir / "cohort.csv")
+    rows = list(read_manifest(output_dir / "cohort.csv"))
     assert len(rows) == 8 and {row["spk_id"] for row in rows} == set("012345")
 
 
