@@ -92,7 +92,8 @@ def _check_size(unit, num_speakers, num_varying):
         size = unit.shape[1]
         raise InputError(
             f"PLDA of embeddings with {size} values needs a cohort of 3 speakers at least, and of "
-            f"{size} more utterances than speakers: it has {len(unit)} of {num_speakers} speakers"
+            f"{size} more utterances than speakers: it has {len(unit)} of {num_speakers} speakers; "
+            "raise cohort_size"
         )
 
 

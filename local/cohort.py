@@ -30,13 +30,15 @@ def choose_cohort(manifest_path, cohort_path, size=None, seed=0):
     Raises
     ------
     InputError
-        If the manifest can't be read, names no speakers, or if chosen audio isn't there.
+        If the manifest can't be read, is empty, names no speakers, or chosen audio isn't there.
     """
     speakers = [row["spk_id"] for row in read_manifest(manifest_path)]
     indices = set(spread(speakers, size, seed))
     rows = enumerate(read_manifest(manifest_path))
     chosen = [row for index, row in rows if index in indices]
     problems = Problems()
+    if not chosen:
+        problems.add(manifest_path, None, "has no utterances")
     for row in chosen:
         if not row["spk_id"]:
             problems.add(manifest_path, None, f"has no speaker for '{row['ID']}'")

@@ -12,7 +12,7 @@ from scipy.special import entr, logit
 PENALTY = 1e-11
 # Of the cost: the gain of a step from which on rounding is all that is left.
 TOLERANCE = 1e-19
-# About 10 are taken, and 30 where the inputs separate the classes.
+# About 10 are taken, and 25 to 60 where the inputs separate the classes.
 MAX_STEPS = 200
 # Bounds the memory, and stays in the processor's cache.
 TRIALS_PER_BLOCK = 16384

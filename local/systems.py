@@ -44,7 +44,7 @@ class System(NamedTuple):
     score_norm : str
         "none", or one of `local.score_norm.normalise`.
     top_n : int
-        Nearest members of the cohort, for "as".
+        Nearest members of the cohort, for "as": 2 at least.
     cohort_kind : str
         What scores are compared with: "utterances" of the cohort, or the means of its "speakers".
     enrol_mean : str
@@ -76,6 +76,8 @@ class System(NamedTuple):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} must be a number from 1 on, not {value!r}")
+        if self.score_norm == "as" and self.top_n == 1:
+            raise InputError("top_n must be at least 2: a single score has no deviation")
 
     def needs_cohort(self):
         return self.backend == "plda" or self.subtract_mean or self.score_norm != "none"
@@ -111,7 +113,14 @@ class System(NamedTuple):
         cohort_means : np.ndarray or None
             float32 (num_sides,): the mean score of each side of the trials against the cohort, or
             against its nearest members where these normalise the scores. None without a cohort.
+
+        Raises
+        ------
+        InputError
+            If the cohort is too small.
         """
+        if self.subtract_mean and len(cohort.speakers) == 1:
+            raise InputError("the cohort is one utterance, which is its own mean: it needs more")
         mean = cohort.embeddings.mean(axis=0) if self.subtract_mean else np.float32(0.0)
         unit = unit_length(embeddings - mean, enrolment.utterances)
         if cohort is None:

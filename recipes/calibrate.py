@@ -71,9 +71,13 @@ def find_paths(hparams):
     held_out = Path(hparams["held_out_file"]) if hparams["held_out_file"] else None
     taken = {scores.resolve(), quality.resolve()}
     for path in (out, held_out):
-        if path and path.resolve() in taken:
+        if path is None:
+            continue
+        if path.resolve() in taken:
             raise InputError(f"{path}: would be overwritten; give another out or held_out_file")
-        taken |= {path.resolve()} if path else set()
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: can't be written (there is no folder {path.parent})")
+        taken.add(path.resolve())
     return scores, quality, out, held_out
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from local import calibration
+from local import calibration, logistic_regression
 from local.calibration import Calibration, apply, calibrate_scores, fit
 from local.cllr import cllr, convex_hull, min_cllr
 from local.errors import InputError
@@ -47,6 +47,18 @@ def test_weights_are_those_of_scikit_learn(p_target, num_inputs):
     np.testing.assert_allclose(weights, oracle.coef_[0], rtol=1e-5, atol=1e-6)
     prior = np.log(p_target / (1 - p_target))
     assert offset == pytest.approx(oracle.intercept_[0] - prior, abs=1e-5)
+
+
+@pytest.mark.parametrize("p_target", [1e-5, 0.01, 0.5])
+def test_the_penalty_moves_no_llr_by_a_millionth(monkeypatch, p_target):
+    # An EER of 0.6 %: the better the scores, the flatter the cost.
+    scores, is_client = make_llrs(20_000, mean=6.0)
+    llrs = []
+    for penalty in (logistic_regression.PENALTY, 1e-16):
+        monkeypatch.setattr(logistic_regression, "PENALTY", penalty)
+        weights, offset = fit_llrs(scores[:, None], is_client, p_target)
+        llrs.append(weights * scores + offset)
+    np.testing.assert_allclose(*llrs, rtol=0, atol=1e-6)
 
 
 @given(st.integers(0, 100), st.floats(0.01, 100), st.floats(-50, 50), st.booleans())
@@ -89,9 +101,10 @@ def test_odd_scores_give_finite_llrs_and_a_warning(caplog, scores, warning):
 
 
 def test_equal_scores_say_nothing():
-    assert apply(fit(np.full((5, 1), 0.5), IS_CLIENT, 0.05), np.array([[0.5], [9.0]])) == (
-        pytest.approx([0.0, 0.0], abs=1e-9)
-    )
+    # Their mean is not exactly 0.3, so that rounding gives them a deviation.
+    learnt = fit(np.full((10, 1), 0.3), np.tile(IS_CLIENT, 2), 0.05)
+    llrs = apply(learnt, np.array([[0.3], [9.0]]))
+    assert llrs.tolist() == pytest.approx([0.0, 0.0], abs=1e-9)
 
 
 @pytest.mark.parametrize(

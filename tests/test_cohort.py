@@ -66,6 +66,7 @@ def test_a_manifest_without_speakers_is_refused(tmp_path):
         (None, r"can't be read \(No such file or directory\)"),
         (b"", "is no manifest: it needs the columns ID, duration"),
         (b"a/1 0 -1\na/2 0 -1\n", "is no manifest"),
+        (b"ID,duration,wav,start,stop,spk_id\n", "has no utterances"),
         (b"\xff\xfe", r"can't be read \(not UTF-8 text\)"),
     ],
 )

@@ -9,7 +9,15 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 
 from local import audio_table
 from local.errors import InputError
-from local.manifests import KEEP_DOLLARS, Manifest, prepare_training, prepare_trials
+from local.manifests import (
+    COLUMNS,
+    KEEP_DOLLARS,
+    Manifest,
+    prepare_training,
+    prepare_trials,
+    read_manifest,
+    write_manifest,
+)
 from local.trials import read_trials
 
 
@@ -110,6 +118,59 @@ def test_odd_names_survive_the_way_through_speechbrain(corpus, folder):
     assert [item["wav"] for item in items] == [str(path) for path in paths]
     assert [int(item["spk_id"]) for item in items] == list(range(len(NAMES)))
     assert items[0]["duration"] == 0.5
+
+
+def test_rows_are_read_and_written_again_to_the_same_bytes(corpus):
+    corpus.lines = []
+    for label, name in enumerate(NAMES):
+        corpus.add(name, label)
+    corpus.prepare()
+    rows = list(read_manifest(corpus.manifest))
+    assert rows == corpus.rows() and [row["ID"] for row in rows] == NAMES
+    write_manifest(corpus.folder / "copy.csv", iter(rows))
+    assert (corpus.folder / "copy.csv").read_bytes() == corpus.manifest.read_bytes()
+
+
+def test_other_columns_are_read_but_not_written(tmp_path):
+    values = {column: f"{column}, {number}" for number, column in enumerate(COLUMNS)}
+    with open(tmp_path / "a.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, ("sex", *reversed(COLUMNS)))
+        writer.writeheader()
+        writer.writerow({"sex": "F"} | values)
+    (row,) = read_manifest(tmp_path / "a.csv")
+    assert row == {"sex": "F"} | values
+    write_manifest(tmp_path / "b.csv", [row])
+    assert list(read_manifest(tmp_path / "b.csv")) == [values]
+    assert (tmp_path / "b.csv").read_text().startswith(",".join(COLUMNS) + "\n")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, r"can't be read \(No such file or directory\)"),
+        (b"", "is no manifest: it needs the columns ID, duration, wav, start, stop, spk_id"),
+        (b"ID,duration,wav,start,stop\na,1,a.wav,0,9\n", "is no manifest"),
+        (b"anna/1 0 -1\n", "is no manifest"),
+        ("ID,duration,wav,start,stop,spk_id\nž".encode("latin2"), r"can't be read \(not UTF-8"),
+    ],
+)
+def test_what_is_no_manifest_is_not_read(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(InputError, match=f"x.csv: {message}"):
+        list(read_manifest(tmp_path / "x.csv"))
+
+
+def test_an_interrupted_write_leaves_the_manifest_as_it_was(tmp_path):
+    def rows():
+        yield dict.fromkeys(COLUMNS, "new")
+        raise KeyboardInterrupt
+
+    write_manifest(tmp_path / "a.csv", [dict.fromkeys(COLUMNS, "old")])
+    with pytest.raises(KeyboardInterrupt):
+        write_manifest(tmp_path / "a.csv", rows())
+    assert [row["ID"] for row in read_manifest(tmp_path / "a.csv")] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_manifest_of_trials(corpus):

@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.distance import cosine
 
 from local import scoring
-from local.scoring import cosine_scores
+from local.scoring import cosine_scores, dot_scores, unit_length
 
 
 def make_trials(utterances, pairs, is_client=None):
@@ -48,6 +48,29 @@ def test_both_ways_agree_with_scipy(monkeypatch, cells_per_trial):
         for i, j in zip(trials.enrol, trials.test, strict=True)
     ]
     np.testing.assert_allclose(cosine_scores(embeddings, trials), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("cells_per_trial", [0, 1e9], ids=["by trial", "by matrix"])
+@pytest.mark.parametrize("is_sorted", [False, True])
+def test_the_sides_may_be_of_different_vectors(monkeypatch, cells_per_trial, is_sorted):
+    monkeypatch.setattr(scoring, "CELLS_PER_TRIAL", cells_per_trial)
+    monkeypatch.setattr(scoring, "TRIALS_PER_BLOCK", 7)
+    monkeypatch.setattr(scoring, "CELLS_PER_BLOCK", 100)
+    rng = np.random.default_rng(0)
+    left, right = (rng.standard_normal((size, 5)).astype(np.float32) for size in (30, 12))
+    enrol, test = rng.integers(30, size=99), rng.integers(12, size=99)
+    if is_sorted:
+        enrol.sort()
+    scores = dot_scores(left, right, enrol, test)
+    assert scores.dtype == np.float32
+    expected = [left[e].astype(float) @ right[t] for e, t in zip(enrol, test, strict=True)]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_unit_length_by_hand():
+    unit = unit_length(np.array([[3, 4], [0, -2]], np.float64), ["a", "b"])
+    assert unit.dtype == np.float32
+    np.testing.assert_allclose(unit, [[0.6, 0.8], [0.0, -1.0]], rtol=1e-7)
 
 
 def test_the_length_of_an_embedding_does_not_matter():
