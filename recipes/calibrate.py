@@ -21,7 +21,6 @@ if __name__ == "__main__":
 
 import logging
 import shlex
-from dataclasses import replace
 
 import numpy as np
 
@@ -154,13 +153,6 @@ def describe(learnt):
     return "\n".join([f"Calibration learnt at p_target {learnt.p_target}:", *lines])
 
 
-def part(trials, chosen):
-    """Those trials, of the same list of utterances."""
-    sides = {name: getattr(trials, name)[chosen] for name in ("enrol", "test", "is_client")}
-    condition = None if trials.condition is None else trials.condition[chosen]
-    return replace(trials, **sides, condition=condition)
-
-
 def print_results(learnt, tables, out, held_out_path):
     """The calibration, what it does to the figures, where it is and how to apply it."""
     print("\n\n".join(["", describe(learnt), *tables]))
@@ -194,7 +186,7 @@ def main(arguments):
         if chosen.any()
     ]
     if held_out_path:
-        write_scores(held_out_path, part(trials, held_out), llrs[held_out])
+        write_scores(held_out_path, trials.chosen(held_out), llrs[held_out])
     calibration.save(out, learnt)
     print_results(learnt, tables, out, held_out_path)
 
