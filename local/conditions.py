@@ -1,7 +1,7 @@
 """Conditions: groups of trials by sex, age, length or what the lists say, to be reported apart."""
 
 import logging
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,8 @@ class Grouping(NamedTuple):
 
     def check(self):
         """Raises an InputError if edges are not ascending numbers."""
+        if not isinstance(self.group_edges, dict):
+            raise InputError(f"group_edges: expected {{age: [18, 60]}}, not {self.group_edges!r}")
         for name, edges in {"duration_edges": self.duration_edges, **self.group_edges}.items():
             if not _are_ascending(edges):
                 raise InputError(f"{name}: expected ascending numbers such as [2, 4], not {edges}")
@@ -80,10 +82,10 @@ NO_GROUPING = Grouping({}, {}, ())
 
 
 def _are_ascending(edges):
-    try:
-        return all(low < high for low, high in zip(edges, edges[1:], strict=False))
-    except TypeError:
+    if not isinstance(edges, list | tuple):
         return False
+    are_numbers = all(isinstance(edge, int | float) for edge in edges)
+    return are_numbers and all(low < high for low, high in pairwise(edges))
 
 
 def of_lists(trials):

@@ -154,16 +154,23 @@ def calibrate(learnt, system, output_dir):
     return system._replace(name=f"{system.name}, calibrated", scores=llrs)
 
 
+def as_tuple(values):
+    """A list of the settings; null is none, and what is no list is one by itself."""
+    if values is None:
+        return ()
+    return tuple(values) if isinstance(values, list) else (values,)
+
+
 def evaluator_of(hparams, progress):
     """The Evaluator that the settings describe, checked."""
     table = hparams["speaker_table"]
     evaluator = Evaluator(
-        Costs(tuple(hparams["p_targets"]), hparams["c_miss"], hparams["c_false_alarm"]),
+        Costs(as_tuple(hparams["p_targets"]), hparams["c_miss"], hparams["c_false_alarm"]),
         hparams["bootstrap_draws"],
         Grouping(
             read_speaker_table(table) if table else {},
             hparams["group_edges"] or {},
-            tuple(hparams["duration_edges"] or ()),
+            as_tuple(hparams["duration_edges"]),
         ),
         hparams["speakers"],
         progress,

@@ -131,6 +131,8 @@ def test_range_names():
         (Grouping({}, {"age": 18}, ()), "age: expected ascending numbers .* not 18"),
         (Grouping({}, {"age": [1, "2"]}, ()), "age: expected"),
         (Grouping({}, {"age": [1, 1]}, ()), "age: expected"),
+        (Grouping({}, {}, ("x",)), "duration_edges: expected"),
+        (Grouping({}, 5, ()), r"group_edges: expected \{age: \[18, 60\]\}, not 5"),
     ],
 )
 def test_edges_must_ascend(grouping, message):

@@ -181,7 +181,8 @@ def test_quality_measures_of_the_cohort_are_asked_for(verify, tmp_path):
 
 def test_tables_of_conditions(verify, tmp_path):
     (tmp_path / "table.csv").write_text("speaker,sex\ns6,F\ns7,M\n")
-    _, metrics = verify(speaker_table=tmp_path / "table.csv", duration_edges="[1.2]")
+    _, metrics = verify(speaker_table=tmp_path / "table.csv", duration_edges=1.2, p_targets=0.1)
+    assert "min_dcf_0.1" in metrics and metrics["p_targets"] == [0.1]
     assert set(metrics["conditions"]) == {"sex", "shorter side"}
     rows = {row["name"]: row for row in metrics["conditions"]["sex"]}
     assert rows["cross sex"]["num_impostors"] == 16 and rows["F"]["num_clients"] == 3
@@ -214,6 +215,10 @@ def test_a_score_file_never_replaces_itself(verify, tmp_path):
         ({"backend": "plda", "cohort_size": 6}, "PLDA of embeddings with 8 values"),
         ({"calibration": "none.json"}, "none.json"),
         ({"p_targets": "[0.01, 1.5]"}, "p_target must be between 0 and 1, got 1.5"),
+        ({"p_targets": "high"}, "p_targets, c_miss or c_false_alarm"),
+        ({"c_miss": 0}, "costs must be above 0"),
+        ({"group_edges": 5}, "group_edges: expected"),
+        ({"duration_edges": "x"}, "duration_edges: expected ascending numbers"),
         ({"bootstrap_draws": -3}, "bootstrap_draws"),
         ({"enrol_models": "none.txt"}, "none.txt: can't be read"),
         ({"speakers": "none.txt"}, "none.txt: can't be read"),
