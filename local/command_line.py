@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from local.errors import InputError, tell_torchrun
+from local.lists import read_text
 from local.signals import CTRL_C_STATUS, Stopped
 
 PATIENCE_SECONDS = 3.0
@@ -98,7 +99,7 @@ def load_hparams(arguments, repeatable=None):
     yaml_path, run_opts, override_text = sb.parse_arguments(arguments)
     overrides = {}
     for path in presets:
-        overrides.update(_read_settings(_read_text(path), path))
+        overrides.update(_read_settings(read_text(path), path))
     overrides.update(_read_settings(override_text, "the command line"))
     hparams = _build(load_hyperpyyaml, yaml_path, overrides)
     for name in run_opts.overridden_args & hparams.keys():
@@ -120,14 +121,6 @@ def _split_off(arguments, key):
     return rest, values
 
 
-def _read_text(path):
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"{path}: can't be read ({reason})") from error
-
-
 def _read_settings(text, source):
     """YAML text to a dictionary; tags such as !ref and !new are kept."""
     from ruamel.yaml import YAML
@@ -143,7 +136,7 @@ def _read_settings(text, source):
 
 
 def _build(load_hyperpyyaml, yaml_path, overrides):
-    text = _read_text(yaml_path)
+    text = read_text(yaml_path)
     _read_settings(text, yaml_path)
     try:
         return load_hyperpyyaml(text, overrides)

@@ -27,6 +27,8 @@ class Evaluation(NamedTuple):
     summary : dict
         Plain values, as in metrics.json.
     intervals : local.intervals.Intervals
+    audio : dict
+        The name of a side of the trials -> the paths of its audio, as far as they are known.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Evaluation(NamedTuple):
     curve: DetectionCurve
     summary: dict
     intervals: Intervals
+    audio: dict
 
 
 class Evaluator(NamedTuple):
@@ -91,7 +94,7 @@ class Evaluator(NamedTuple):
             "conditions": self._tables(trials, scores, speakers, conditions),
         }
         summary["notes"] = _notes(summary, self.num_draws)
-        return Evaluation(system.name, trials, scores, curve, summary, intervals)
+        return Evaluation(system.name, trials, scores, curve, summary, intervals, system.audio)
 
     def _judge(self, trials, scores, speakers):
         curve = detection_curve(scores, trials.is_client)

@@ -1,6 +1,18 @@
 """The text lists of the recipe (labels, trials): lines of fields separated by blanks."""
 
 import codecs
+from pathlib import Path
+
+from local.errors import InputError
+
+
+def read_text(path, encoding="utf-8"):
+    """The text of a small file; raises an InputError if it can't be read."""
+    try:
+        return Path(path).read_text(encoding=encoding)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"{path}: can't be read ({reason})") from error
 
 
 def read_fields(path, layout, problems):

@@ -179,11 +179,23 @@ def curve_act_dcf(curve, p_target, c_miss=1.0, c_false_alarm=1.0):
     (10.0, 2.944439)
     """
     threshold = bayes_threshold(p_target, c_miss, c_false_alarm)
-    # Of the type of the thresholds: numpy would otherwise convert all of them.
-    lowest = _not_below(threshold, curve.thresholds.dtype.type)
-    point = min(np.searchsorted(curve.thresholds, lowest), len(curve.thresholds) - 1)
+    point = point_at(curve, threshold)
     rates = curve.miss[point], curve.false_alarm[point]
     return float(_normalised_costs(*rates, p_target, c_miss, c_false_alarm)), threshold
+
+
+def point_at(curve, threshold):
+    """The index of the point of a curve with the decisions of any threshold.
+
+    Example
+    -------
+    >>> curve = detection_curve([0.1, 0.5], [False, True])
+    >>> [point_at(curve, threshold) for threshold in (0.0, 0.1, 0.2, 0.6)]
+    [0, 0, 1, 2]
+    """
+    # Of the type of the thresholds: numpy would otherwise convert all of them.
+    lowest = _not_below(threshold, curve.thresholds.dtype.type)
+    return int(min(np.searchsorted(curve.thresholds, lowest), len(curve.thresholds) - 1))
 
 
 def bayes_threshold(p_target, c_miss=1.0, c_false_alarm=1.0):

@@ -8,7 +8,7 @@ from local.plots.calibration import calibration_figure
 from local.plots.det import det_figure
 from local.plots.files import save_figure, svg_text
 from local.plots.scores import score_histogram_figure
-from local.report.report import System, write_report
+from local.report.report import write_report
 from local.summary import write_metrics
 
 
@@ -21,40 +21,41 @@ class Picture(NamedTuple):
     figure: NamedTuple
 
 
-def write_outputs(output_dir, evaluations, audio, costs, details=(), training_log=None):
+def write_outputs(output_dir, evaluations, costs, details=(), training_log=None):
     """Writes metrics.json, the pictures as PNG and PDF, and report.html.
 
     Arguments
     ---------
     output_dir : Path
     evaluations : list of local.evaluation.Evaluation
-    audio : list of dict
-        For each of them the name of a side of a trial -> path of its audio, or a list of paths.
     costs : local.summary.Costs
     details : sequence of tuple
         (name, value) rows at the head of the report.
     training_log : Path, optional
         The train_log.txt whose curves the report shows.
+
+    Returns
+    -------
+    metrics : dict
+        From `metrics_of`.
     """
-    write_metrics(output_dir / "metrics.json", metrics_of(evaluations))
+    metrics = metrics_of(evaluations)
+    write_metrics(output_dir / "metrics.json", metrics)
     pictures = _pictures(evaluations, costs)
     for picture in pictures:
         save_figure(picture.figure, output_dir / picture.name)
-    systems = [
-        System(e.name, e.summary, e.curve, e.trials, e.scores, files)
-        for e, files in zip(evaluations, audio, strict=True)
-    ]
     embedded = [(p.heading, p.alt, svg_text(p.figure)) for p in pictures]
     title = "Speaker verification: " + ", ".join(e.name for e in evaluations)
     today = datetime.date.today().isoformat()
     write_report(
         output_dir / "report.html",
         title,
-        systems,
+        evaluations,
         embedded,
         [*details, ("Date", today)],
         training_log,
     )
+    return metrics
 
 
 def metrics_of(evaluations):

@@ -3,6 +3,7 @@
 import csv
 
 from local.errors import InputError, Problems
+from local.lists import read_text
 
 
 def read_speaker_table(path):
@@ -58,13 +59,7 @@ def read_speaker_table(path):
 
 def _rows(path):
     """The lines that are not empty, as (line, list of str)."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"{path}: can't be read ({reason})") from error
-    lines = text.splitlines()
+    lines = read_text(path, "utf-8-sig").splitlines()
     header = next((line for line in lines if line.strip()), "")
     mark = next((mark for mark in "\t," if mark in header), None)
     split = (lambda line: next(csv.reader([line], delimiter=mark))) if mark else str.split

@@ -106,10 +106,10 @@ def _read_speakers(path, utterances):
     for line, (utterance, speaker) in read_fields(path, "UTTERANCE SPEAKER", problems):
         if speaker_of.setdefault(utterance, speaker) != speaker:
             problems.add(path, line, f"'{utterance}' is of '{speaker_of[utterance]}' above")
-    for utterance in utterances:
-        if not problems or speaker_of:
-            if utterance not in speaker_of:
-                problems.add(path, None, f"has no line for '{utterance}', which is in the trials")
+    # Of a file that can't be read at all, that is all there is to say.
+    for utterance in utterances if speaker_of else ():
+        if utterance not in speaker_of:
+            problems.add(path, None, f"has no line for '{utterance}', which is in the trials")
     problems.raise_if_any()
     return [speaker_of[utterance] for utterance in utterances]
 

@@ -34,7 +34,7 @@ from local.evaluation import Evaluator
 from local.group_means import group_means
 from local.manifests import prepare_trials, read_manifest
 from local.model_dir import load_model
-from local.outputs import format_differences, metrics_of, write_outputs
+from local.outputs import format_differences, write_outputs
 from local.quality import write_quality
 from local.score_files import write_scores
 from local.speaker_table import read_speaker_table
@@ -179,7 +179,7 @@ def evaluator_of(hparams, progress):
     return evaluator
 
 
-def print_results(output_dir, evaluations):
+def print_results(output_dir, evaluations, metrics):
     """The tables of all systems, how they differ, and where everything is."""
     for evaluation in evaluations:
         print(f"\n{evaluation.name}\n{format_summary(evaluation.summary)}")
@@ -190,7 +190,7 @@ def print_results(output_dir, evaluations):
                 "note: Cllr and actDCF take the scores for natural-log likelihood ratios, which "
                 "recipes/calibrate.py makes of them"
             )
-    differences = format_differences(metrics_of(evaluations))
+    differences = format_differences(metrics)
     if differences:
         print(f"\n{differences}")
     print(f"\nMetrics:  {output_dir / 'metrics.json'}\nPictures: {output_dir}/*.png, *.pdf")
@@ -268,15 +268,14 @@ def main(arguments):
     is_calibrated = bool(learnt) or hparams["are_llrs"]
     evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
     has_model = not hparams["scores"] or "model_dir" in overrides
-    write_outputs(
+    metrics = write_outputs(
         output_dir,
         evaluations,
-        [system.audio for system in systems],
         evaluator.costs,
         details,
         Path(hparams["model_dir"]) / "train_log.txt" if has_model else None,
     )
-    print_results(output_dir, evaluations)
+    print_results(output_dir, evaluations, metrics)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from local.evaluation import Evaluation
+from local.intervals import NO_INTERVALS
 from local.metrics import detection_curve
-from local.report.report import System
 from local.summary import summarise
 from local.trials import Trials
 
@@ -33,4 +34,4 @@ def make_system(trials, scores, name="cosine", audio=None, **summary):
         "notes": [],
     }
     figures = summarise(scores, trials.is_client, curve) | parts | summary
-    return System(name, figures, curve, trials, scores, audio)
+    return Evaluation(name, trials, scores, curve, figures, NO_INTERVALS, audio or {})

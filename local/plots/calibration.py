@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from local.cllr import convex_hull, hull_llrs
 from local.metrics import curve_act_dcf, curve_min_dcf
@@ -31,8 +31,9 @@ def calibration_figure(curve, p_targets=()):
     """
     figure = Figure(figsize=(10.0, 4.5), layout="constrained")
     map_axes, cost_axes = figure.subplots(1, 2)
-    _draw_map(map_axes, convex_hull(curve))
-    _draw_costs(cost_axes, curve, p_targets)
+    hull = convex_hull(curve)
+    _draw_map(map_axes, hull)
+    _draw_costs(cost_axes, curve, hull, p_targets)
     return figure
 
 
@@ -48,8 +49,7 @@ def _draw_map(axes, hull):
     axes.legend(fontsize="small")
 
 
-def _draw_costs(axes, curve, p_targets):
-    hull = convex_hull(curve)
+def _draw_costs(axes, curve, hull, p_targets):
     priors = expit(PRIOR_LOG_ODDS)
     actual = [curve_act_dcf(curve, prior)[0] for prior in priors]
     minimum = [curve_min_dcf(hull, prior)[0] for prior in priors]
@@ -57,8 +57,8 @@ def _draw_costs(axes, curve, p_targets):
     axes.plot(PRIOR_LOG_ODDS, minimum, linestyle="--", label="minimum")
     axes.axhline(1.0, color="grey", linestyle=":", label="without scores")
     for p_target in p_targets:
-        axes.axvline(np.log(p_target / (1.0 - p_target)), color="grey", linewidth=0.8)
-        x = np.log(p_target / (1.0 - p_target))
+        x = logit(p_target)
+        axes.axvline(x, color="grey", linewidth=0.8)
         axes.annotate(f"p = {p_target:g}", (x, 1.22), rotation=90, ha="right", va="top", size=8)
     axes.set(xlim=PRIOR_LOG_ODDS[[0, -1]], ylim=(0.0, 1.25))
     axes.set_xlabel("Prior of a client trial [natural-log odds]")

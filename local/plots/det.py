@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from scipy.special import ndtr, ndtri
 
 from local.intervals import BAND_RATES
-from local.metrics import curve_act_dcf, curve_eer, curve_min_dcf
+from local.metrics import curve_act_dcf, curve_eer, curve_min_dcf, point_at
 
 # Rates that can be a tick or a limit of an axis, as fractions: for systems that work, and for
 # those near chance or worse, whose picture reaches as far to the right of 50 % as to the left.
@@ -73,7 +73,7 @@ def _mark_costs(mark, name, curve, costs, is_calibrated):
     for kind, marker, curve_dcf in kinds if is_calibrated else kinds[:1]:
         for p_target, cost in costs.each():
             value, threshold = curve_dcf(curve, *cost)
-            point = min(np.searchsorted(curve.thresholds, threshold), len(curve.miss) - 1)
+            point = point_at(curve, threshold)
             label = f"{name}: {kind}DCF({p_target:g}) {value:.3f}"
             mark(marker, curve.false_alarm[point], curve.miss[point], label)
 

@@ -41,7 +41,7 @@ def hardest_errors(system, folder):
 
     Arguments
     ---------
-    system : local.report.report.System
+    system : local.evaluation.Evaluation
     folder : str or Path
         Where the report will be.
 
@@ -73,7 +73,7 @@ def _lowest(values):
 def _hard_trial(system, trial, folder):
     trials = system.trials
     names = [trials.utterances[side[trial]] for side in (trials.enrol, trials.test)]
-    sides = [Side(name, _links((system.audio or {}).get(name), folder)) for name in names]
+    sides = [Side(name, _links(system.audio.get(name), folder)) for name in names]
     return HardTrial(float(system.scores[trial]), *sides)
 
 

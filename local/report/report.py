@@ -2,47 +2,17 @@
 
 import base64
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from local.atomic import replacing
-from local.metrics import DetectionCurve
 from local.report.hardest import hardest_errors
 from local.report.slider import SLIDER_TICKS, score_decimals, slider_data
 from local.report.tables import condition_tables, interval_remark, summary_table
 from local.training_curves import training_pictures
-from local.trials import Trials
 
 FOLDER = Path(__file__).parent
-
-
-class System(NamedTuple):
-    """A system whose trials were scored.
-
-    Arguments
-    ---------
-    name : str
-    summary : dict
-        As in metrics.json.
-    curve : local.metrics.DetectionCurve
-        Of these trials and scores.
-    trials : local.trials.Trials
-    scores : np.ndarray
-        (num_trials,)
-    audio : dict or None
-        The name of an utterance -> the path of its file; of an enrolment model -> a list of them.
-        Names may be missing.
-    """
-
-    name: str
-    summary: dict
-    curve: DetectionCurve
-    trials: Trials
-    scores: np.ndarray
-    audio: dict | None = None
 
 
 def write_report(path, title, systems, pictures=(), details=(), training_log=None):
@@ -56,7 +26,7 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
     path : str or Path
         The HTML file; its folder must exist.
     title : str
-    systems : sequence of System
+    systems : sequence of local.evaluation.Evaluation
     pictures : sequence of tuple
         (heading, what it shows in words, SVG text).
     details : sequence of tuple

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from local.cllr import convex_hull
+from local.metrics import point_at
 
 # A curve of more thresholds is thinned: the slider shows no more, and the page stays small.
 MAX_POINTS = 2000
@@ -18,7 +19,7 @@ def slider_data(system):
 
     Arguments
     ---------
-    system : local.report.report.System
+    system : local.evaluation.Evaluation
 
     Returns
     -------
@@ -30,7 +31,7 @@ def slider_data(system):
     """
     curve, summary = system.curve, system.summary
     marks = _marks(summary)
-    marked = [_first_point_at(curve, mark["threshold"]) for mark in marks]
+    marked = [point_at(curve, mark["threshold"]) for mark in marks]
     points = shown_points(curve, marked)
     for mark, point in zip(marks, marked, strict=True):
         mark["point"] = int(np.searchsorted(points, point))
@@ -100,11 +101,6 @@ def _marks(summary):
             mark = {"name": name, "label": f"{label} (p = {p_target})", "p_target": p_target}
             marks.append(mark | {"threshold": summary[f"{name}_threshold"]})
     return marks
-
-
-def _first_point_at(curve, threshold):
-    """The point with the same decisions as any threshold."""
-    return min(int(np.searchsorted(curve.thresholds, threshold)), len(curve.thresholds) - 1)
 
 
 def _place(rates):
