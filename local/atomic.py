@@ -8,13 +8,15 @@ from local.errors import InputError
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path, flush=True):
     """A temporary path beside `path`: takes its place when the block ends, is deleted if it fails.
 
     Arguments
     ---------
     path : str or Path
         The final name; its folder must exist. A file already there is replaced.
+    flush : bool
+        Whether to wait until it would survive the end of power, a few milliseconds.
 
     Raises
     ------
@@ -36,7 +38,8 @@ def replacing(path):
     try:
         with writing(path):
             yield temporary
-            flush_to_disk(temporary)
+            if flush:
+                flush_to_disk(temporary)
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

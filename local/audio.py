@@ -18,10 +18,14 @@ EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph")
 # around. It clips MP3 itself, and the others can't exceed the range.
 _READ_AS_FLOAT = frozenset(("FLOAT", "DOUBLE", "VORBIS", "OPUS"))
 INT16_SCALE = 32768
+# Of a file, at once: floating-point copies of an hour of 48 kHz stereo would take 3 GB.
+BLOCK_SAMPLES = 1 << 20
+# The filter of scipy's resample_poly, to each side, in samples of the lower of the two rates.
+_FILTER_SAMPLES = 10
 
 
-def candidate_paths(data_dir, name):
-    """The paths at which the audio of a name may be, in the order in which they are tried.
+def candidate_paths(data_dir, name, extensions=EXTENSIONS):
+    """The paths at which the file of a name may be, in the order in which they are tried.
 
     Example
     -------
@@ -31,8 +35,8 @@ def candidate_paths(data_dir, name):
     'data/anna/1.flac'
     """
     path = os.path.join(data_dir, name)
-    paths = [path + extension for extension in EXTENSIONS]
-    return [path, *paths] if path.lower().endswith(EXTENSIONS) else paths
+    paths = [path + extension for extension in extensions]
+    return [path, *paths] if path.lower().endswith(extensions) else paths
 
 
 def find_audio(data_dir, name):
@@ -88,8 +92,10 @@ def read_audio(path, start=0, stop=None, sample_rate=16000):
     """
     with _opened(path) as file:
         stop = file.frames if stop is None else stop
-        samples = _read(file, start, stop - start)
-        return _to_int16(_resample(samples, file.samplerate, sample_rate))
+        blocks = _resampled_blocks(file, start, stop, sample_rate)
+        first = next(blocks)
+        rest = list(blocks)
+        return np.concatenate([first, *rest]) if rest else first
 
 
 def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
@@ -136,7 +142,7 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
 
 
 def cut_window(samples, length, rng):
-    """A random window of samples that are in memory already; see `read_chunk`.
+    """A random window of samples (or frames) that are in memory already; see `read_chunk`.
 
     Example
     -------
@@ -147,7 +153,7 @@ def cut_window(samples, length, rng):
         first = int(rng.integers(len(samples) - length + 1))
         return samples[first : first + length]
     first = rng.integers(len(samples))
-    return samples.take(np.arange(first, first + length), mode="wrap")
+    return samples.take(np.arange(first, first + length), axis=0, mode="wrap")
 
 
 def _read_window(file, start, stop, length, rng):
@@ -168,9 +174,41 @@ def _opened(path):
         ) from error
 
 
+def _resampled_blocks(file, start, stop, sample_rate):
+    """The samples from start to stop at another rate, int16, in one block after the other.
+
+    They are those of resampling the whole: each block is resampled with what is around it.
+    """
+    up, down = _factors(file.samplerate, sample_rate)
+    # Whole numbers of `down` samples: each block then begins at a sample of the result.
+    step = -(-BLOCK_SAMPLES // down) * down
+    margin = -(-(_FILTER_SAMPLES * max(up, down) // up + 1) // down) * down if up != down else 0
+    begin, position = start, start
+    samples = _read(file, start, min(step + margin, stop - start))
+    while True:
+        end = min(position + step, stop)
+        skipped = (position - begin) * up // down
+        length = -(-(end - position) * up // down)
+        block = _resample(samples, file.samplerate, sample_rate)
+        yield _to_int16(block[skipped : skipped + length])
+        if end == stop:
+            return
+        # Read on, without a seek: in lossy codings that is not exact.
+        known = begin + len(samples)
+        samples, begin, position = samples[end - margin - begin :], end - margin, end
+        missing = min(end + step + margin, stop) - known
+        if missing:
+            samples = np.concatenate([samples, _read_on(file, known, missing)])
+
+
 def _read(file, start, length):
     """`length` samples as mono, at the scale of int16, but not always of that type yet."""
     file.seek(start)
+    return _read_on(file, start, length)
+
+
+def _read_on(file, start, length):
+    """`_read`, where the file is at the start already."""
     as_float = file.subtype in _READ_AS_FLOAT
     samples = file.read(length, dtype="float32" if as_float else "int16")
     if len(samples) != length or not length:
@@ -182,13 +220,17 @@ def _read(file, start, length):
     return samples.mean(axis=1) if samples.ndim > 1 else samples
 
 
+def _factors(from_rate, to_rate):
+    divisor = math.gcd(from_rate, to_rate)
+    return to_rate // divisor, from_rate // divisor
+
+
 def _resample(samples, from_rate, to_rate):
     if from_rate == to_rate:
         return samples
     from scipy.signal import resample_poly  # it takes a second to import: only where needed
 
-    divisor = math.gcd(from_rate, to_rate)
-    return resample_poly(samples.astype(np.float32), to_rate // divisor, from_rate // divisor)
+    return resample_poly(samples.astype(np.float32), *_factors(from_rate, to_rate))
 
 
 def _to_int16(samples):

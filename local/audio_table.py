@@ -3,6 +3,7 @@
 import os
 import time
 from array import array
+from collections.abc import Callable
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
@@ -23,6 +24,30 @@ _FILES_PER_BLOCK = 256
 # system's cache, hinder each other.
 _NUM_WORKERS = 32
 _WAITING_SHARE = 0.5
+
+
+class FileKind(NamedTuple):
+    """What is looked for under the names of a list.
+
+    Arguments
+    ---------
+    what : str
+        For messages.
+    table : str
+        For the name of the table of such files.
+    extensions : tuple of str
+        In the order in which they are tried.
+    check : callable
+        Path -> AudioInfo; raises an InputError.
+    """
+
+    what: str
+    table: str
+    extensions: tuple
+    check: Callable
+
+
+AUDIO = FileKind("audio", "audio", EXTENSIONS, check_audio)
 
 
 class Audio(NamedTuple):
@@ -96,8 +121,8 @@ class AudioTable:
         self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS] = array("q", facts)
 
 
-def examine_audio(names, data_dir, table_path, num_workers=None, progress=True):
-    """Finds and checks the audio of many utterances.
+def examine_audio(names, data_dir, table_path, num_workers=None, progress=True, kind=AUDIO):
+    """Finds and checks the audio (or features) of many utterances.
 
     Files that an earlier run has checked, and that have not changed since, aren't opened. What
     was found is kept even if the run is interrupted.
@@ -113,6 +138,7 @@ def examine_audio(names, data_dir, table_path, num_workers=None, progress=True):
         Number of threads, where reading waits for the disk; None chooses.
     progress : bool
         Whether to show a progress bar.
+    kind : FileKind
 
     Yields
     ------
@@ -121,8 +147,8 @@ def examine_audio(names, data_dir, table_path, num_workers=None, progress=True):
     """
     table = AudioTable.load(table_path)
     is_changed = False
-    examine = partial(_examine, data_dir=data_dir, table=table)
-    bar = tqdm(total=len(names), desc="audio", unit=" files", disable=not progress)
+    examine = partial(_examine, data_dir=data_dir, table=table, kind=kind)
+    bar = tqdm(total=len(names), desc=kind.what, unit=" files", disable=not progress)
     try:
         with bar, ThreadPool(num_workers or _NUM_WORKERS) as pool:
             for audios in _mapped(examine, names, pool):
@@ -149,24 +175,26 @@ def _mapped(function, items, pool):
         yield results
 
 
-def _examine(name, data_dir, table):
-    for path in candidate_paths(data_dir, name):
+def _examine(name, data_dir, table, kind):
+    for path in candidate_paths(data_dir, name, kind.extensions):
         try:
             status = os.stat(path)
         except OSError:
             continue
-        return _examine_file(path, status, table)
-    tried = " ".join(EXTENSIONS)
+        return _examine_file(path, status, table, kind.check)
+    tried = " ".join(kind.extensions)
     path = os.path.join(data_dir, name)
-    return Audio(path, problem=f"there is no audio file {path} (tried the extensions {tried})")
+    return Audio(
+        path, problem=f"there is no {kind.what} file {path} (tried the extensions {tried})"
+    )
 
 
-def _examine_file(path, status, table):
+def _examine_file(path, status, table, check):
     stamp = status.st_size, status.st_mtime_ns
     info = table.get(path, *stamp)
     if info is not None:
         return Audio(path, *stamp, info)
     try:
-        return Audio(path, *stamp, check_audio(path), is_new=True)
+        return Audio(path, *stamp, check(path), is_new=True)
     except InputError as error:
         return Audio(path, problem=str(error))

@@ -69,7 +69,7 @@ def load_hparams(arguments, repeatable=None):
     ---------
     arguments : list of str
     repeatable : str, optional
-        A key that may come more than once; its values are then a list.
+        A key that may have several values, which are then a list.
 
     Returns
     -------
@@ -88,9 +88,9 @@ def load_hparams(arguments, repeatable=None):
     import speechbrain as sb
     from hyperpyyaml import load_hyperpyyaml
 
-    arguments, presets = _split_off(arguments, "preset")
+    arguments, presets = split_off(arguments, "preset")
     if repeatable:
-        arguments, values = _split_off(arguments, repeatable)
+        arguments, values = split_off(arguments, repeatable, many=True)
         if values:
             value = values[0] if len(values) == 1 else json.dumps(values)
             arguments += [f"--{repeatable}", value]
@@ -107,13 +107,33 @@ def load_hparams(arguments, repeatable=None):
     return yaml_path, hparams, run_opts, overrides
 
 
-def _split_off(arguments, key):
-    """Takes `--key VALUE` and `--key=VALUE` out of the arguments: the rest, and the values."""
+def split_off(arguments, key, many=False):
+    """Takes `--key VALUE` and `--key=VALUE` out of the arguments.
+
+    Arguments
+    ---------
+    arguments : list of str
+    key : str
+    many : bool
+        Takes `--key VALUE VALUE ...`, too, up to the next option.
+
+    Returns
+    -------
+    rest, values : list of str
+
+    Example
+    -------
+    >>> split_off(["a.yaml", "--files", "1.wav", "2.wav", "--device", "cpu"], "files", many=True)
+    (['a.yaml', '--device', 'cpu'], ['1.wav', '2.wav'])
+    """
     rest, values = [], []
-    remaining = iter(arguments)
-    for argument in remaining:
+    remaining = list(arguments)
+    while remaining:
+        argument = remaining.pop(0)
         if argument == f"--{key}":
-            values.append(next(remaining, ""))
+            values.append(remaining.pop(0) if remaining else "")
+            while many and remaining and not remaining[0].startswith("-"):
+                values.append(remaining.pop(0))
         elif argument.startswith(f"--{key}="):
             values.append(argument.removeprefix(f"--{key}="))
         else:
@@ -164,7 +184,7 @@ def run(main):
         _leave_processes()
         sys.exit(stopped.status)
     except KeyboardInterrupt:
-        message = "Stopped. The same command goes on from the last checkpoint."
+        message = "Stopped. The same command goes on from what is finished."
         _end(CTRL_C_STATUS, message, is_shared=True)
     except Exception as error:
         if _rank() is None:

@@ -9,53 +9,67 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from local import processes
-from local.audio import read_audio
+from local.errors import InputError
+from local.long_recordings import MAX_FRAMES, embed_by_parts
 from local.manifests import KEEP_DOLLARS
+from local.readers import read_utterance
 from local.signals import ignore_stopping
 from local.training_data import pad_waveforms
 
 
 class Utterances(NamedTuple):
-    """A batch of whole utterances.
+    """A batch of whole utterances; it may be empty, where none could be read.
 
     Arguments
     ---------
     indices : list of int
         The rows of the manifest.
     waveforms : torch.Tensor
-        int16 (batch, samples), zero behind the end of an utterance.
+        int16 (batch, samples), or log-mel (batch, frames, num_mels); zero behind the end of an
+        utterance.
     lengths : torch.Tensor
-        (batch,) samples.
+        (batch,) samples or frames.
+    failures : list of tuple
+        (row of the manifest, problem) of those that could not be read.
     """
 
     indices: list
     waveforms: torch.Tensor
     lengths: torch.Tensor
+    failures: list
 
 
 class WholeUtterances(torch.utils.data.Dataset):
-    """The utterances of a manifest, as (index, int16 (samples,)).
+    """The utterances of a manifest, as (index, int16 (samples,) or log-mel (frames, num_mels)).
 
     Arguments
     ---------
     manifest_path : str or Path
     sample_rate : int
         In Hz.
+    keep_going : bool
+        Gives the problem of an utterance that can't be read, as text, in place of raising it.
     """
 
-    def __init__(self, manifest_path, sample_rate):
+    def __init__(self, manifest_path, sample_rate, keep_going=False):
         data = DynamicItemDataset.from_csv(
             manifest_path, replacements=KEEP_DOLLARS, col_types={"start": int, "stop": int}
         ).data
         self.rows = list(data.values())
         self.sample_rate = sample_rate
+        self.keep_going = keep_going
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, index):
         row = self.rows[index]
-        return index, read_audio(row["wav"], row["start"], row["stop"], self.sample_rate)
+        try:
+            return index, read_utterance(row["wav"], row["start"], row["stop"], self.sample_rate)
+        except InputError as error:
+            if not self.keep_going:
+                raise
+            return index, str(error)
 
     def durations(self):
         """Seconds of each utterance."""
@@ -98,13 +112,13 @@ def padded_seconds(batches, durations):
     return [len(batch) * durations[batch[0]] for batch in batches]
 
 
-def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
+def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0, keep_going=False):
     """A data loader over this process's share of the utterances of a manifest.
 
     The batches are those of `batches_by_length` for any number of processes: what an utterance is
     embedded with does not depend on it.
     """
-    dataset = WholeUtterances(manifest_path, sample_rate)
+    dataset = WholeUtterances(manifest_path, sample_rate, keep_going)
     durations = dataset.durations()
     batches = batches_by_length(durations, batch_seconds)
     shares = processes.shares(padded_seconds(batches, durations), processes.num_processes())
@@ -122,15 +136,22 @@ def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
 
 
 def _collate(items):
-    indices, waveforms = zip(*items, strict=True)
-    return Utterances(list(indices), *pad_waveforms(waveforms))
+    failures = [item for item in items if isinstance(item[1], str)]
+    sound = [item for item in items if not isinstance(item[1], str)]
+    if not sound:
+        return Utterances([], torch.empty(0), torch.empty(0), failures)
+    indices, waveforms = zip(*sound, strict=True)
+    return Utterances(list(indices), *pad_waveforms(waveforms), failures)
 
 
 def embed_batch(features, extractor, batch, device):
     """Embeddings of a batch of Utterances: float32 (batch, embedding_size), on the device."""
     waveforms = batch.waveforms.to(device, non_blocking=True)
     lengths = batch.lengths.to(device, non_blocking=True)
-    return extractor(*features(waveforms, lengths)).float()
+    values, num_frames = features(waveforms, lengths)
+    if values.shape[1] > MAX_FRAMES:
+        return embed_by_parts(extractor, values, num_frames, MAX_FRAMES).float()
+    return extractor(values, num_frames).float()
 
 
 def extract_embeddings(features, extractor, loader, device="cpu", precision="fp32", progress=True):
@@ -159,14 +180,29 @@ def extract_embeddings(features, extractor, loader, device="cpu", precision="fp3
     return processes.gather_rows(*share, len(loader.dataset), device)
 
 
+def _nothing(batch):
+    """After a batch."""
+
+
 @torch.inference_mode()
-def embed_share(features, extractor, loader, device, precision, progress, is_over=lambda: False):
+def embed_share(
+    features,
+    extractor,
+    loader,
+    device,
+    precision,
+    progress,
+    is_over=lambda: False,
+    after_batch=_nothing,
+):
     """Embeds this process's share; see `extract_embeddings`.
 
     Arguments
     ---------
     is_over : callable
         Asked before each batch; ends it early if true.
+    after_batch : callable
+        Called with each batch of Utterances once it is embedded.
 
     Returns
     -------
@@ -186,6 +222,8 @@ def embed_share(features, extractor, loader, device, precision, progress, is_ove
         for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
             if is_over():
                 break
-            rows.append(embed_batch(features, extractor, batch, device).cpu())
-            indices += batch.indices
+            if batch.indices:
+                rows.append(embed_batch(features, extractor, batch, device).cpu())
+                indices += batch.indices
+            after_batch(batch)
     return indices, torch.cat(rows) if rows else torch.empty(0, 0)

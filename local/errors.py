@@ -20,6 +20,11 @@ class InputError(Exception):
 class Problems:
     """Collects problems, so that one run reports all of them and not only the first.
 
+    Arguments
+    ---------
+    max_shown : int
+        So many are shown in full, and the rest counted.
+
     Example
     -------
     >>> problems = Problems()
@@ -32,7 +37,8 @@ class Problems:
     local.errors.InputError: labels.txt:3: label 'x' is not a whole number
     """
 
-    def __init__(self):
+    def __init__(self, max_shown=MAX_SHOWN):
+        self._max_shown = max_shown
         self._shown = []
         self._count = 0
 
@@ -42,7 +48,7 @@ class Problems:
     def add(self, path, line, message):
         """Notes a problem of a file, or of one of its lines (counted from 1, or None)."""
         self._count += 1
-        if len(self._shown) < MAX_SHOWN:
+        if len(self._shown) < self._max_shown:
             place = f"{path}:{line}" if line is not None else f"{path}"
             self._shown.append(f"{place}: {message}")
 

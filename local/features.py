@@ -10,6 +10,8 @@ from local.ends import Ends
 
 # Utterances at once on a CPU: what is written by one operation is still in the cache for the next.
 CPU_BLOCK = 8
+# Frames at once: an hour of audio is not cut into frames as a whole, which would take 1.5 GB.
+MAX_FRAMES = 6000
 # Deviations below this count as 1 in cmvn: a constant bin (digital silence) is not blown up.
 MIN_DEVIATION = 0.01
 
@@ -127,9 +129,10 @@ class LogMel(torch.nn.Module):
         Arguments
         ---------
         waveforms : torch.Tensor
-            (batch, samples) on the scale of int16 samples, of any type.
+            (batch, samples) on the scale of int16 samples, of any type; or what `log_mel` gave of
+            them, (batch, frames, num_mels), which then is only normalised.
         lengths : torch.Tensor, optional
-            (batch,) samples of each utterance; what is behind them changes nothing.
+            (batch,) samples (or frames) of each utterance; what is behind them changes nothing.
 
         Returns
         -------
@@ -138,15 +141,33 @@ class LogMel(torch.nn.Module):
         num_frames : torch.Tensor or None
             (batch,) frames of each utterance; None where lengths is None.
         """
+        log_mel, num_frames = waveforms, lengths
+        if waveforms.ndim == 2:
+            log_mel, num_frames = self.log_mel(waveforms, lengths)
+        ends = None if lengths is None else Ends(num_frames, log_mel.shape[1])
+        return self._normalize(log_mel.to(self.window.dtype), ends), num_frames
+
+    def log_mel(self, waveforms, lengths=None):
+        """The features before normalisation, with anything behind the end of an utterance.
+
+        Arguments
+        ---------
+        waveforms, lengths : torch.Tensor
+            As for `forward`.
+
+        Returns
+        -------
+        log_mel : torch.Tensor
+            (batch, frames, num_mels)
+        num_frames : torch.Tensor or None
+            (batch,)
+        """
         block = CPU_BLOCK if waveforms.device.type == "cpu" else max(1, len(waveforms))
         blocks = waveforms.split(block)
         block_lengths = [None] * len(blocks) if lengths is None else lengths.split(block)
         pairs = zip(blocks, block_lengths, strict=True)
         log_mel = torch.cat([self._log_mel(*pair) for pair in pairs])
-        if lengths is None:
-            return self._normalize(log_mel, None), None
-        ends = Ends(self.num_frames(lengths), log_mel.shape[1])
-        return self._normalize(log_mel, ends), ends.lengths
+        return log_mel, None if lengths is None else self.num_frames(lengths)
 
     def _log_mel(self, waveforms, lengths):
         signal = waveforms.to(self.window.dtype)
@@ -159,8 +180,14 @@ class LogMel(torch.nn.Module):
                 Ends(lengths, signal.shape[1], shortest).fill_(signal, 0.0)
         if signal.shape[1] < self.fft_size:
             signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
-        frames = signal.unfold(1, self.fft_size, self.hop) * self.window
-        spectrum = torch.view_as_real(torch.fft.rfft(frames))
+        frames = signal.unfold(1, self.fft_size, self.hop)
+        if frames.shape[1] <= MAX_FRAMES:
+            return self._log_mel_of_frames(frames)
+        return torch.cat([self._log_mel_of_frames(f) for f in frames.split(MAX_FRAMES, 1)], dim=1)
+
+    def _log_mel_of_frames(self, frames):
+        """(batch, frames, fft_size) -> (batch, frames, num_mels)."""
+        spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window))
         # Much cheaper than abs(), which guards against overflow that can't happen here.
         spectrum = spectrum.square_()
         magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.atomic import replacing
-from local.audio_table import examine_audio
+from local.audio_table import AUDIO, examine_audio
 from local.errors import InputError, Problems
 from local.labels import read_labels
 
@@ -59,8 +59,12 @@ class Manifest:
 
 
 class _Utterances(NamedTuple):
-    """What a list says: the name and speaker of each utterance; `place(index)` is (path, line)."""
+    """What a list says of each utterance: its ID, the name of its file, its speaker.
 
+    `place(index)` is the (path, line) that mentions it.
+    """
+
+    ids: Sequence
     names: Sequence
     speakers: Sequence
     place: Callable
@@ -74,6 +78,7 @@ def prepare_training(
     min_seconds=0.1,
     num_workers=None,
     progress=True,
+    kind=AUDIO,
 ):
     """Checks a label file and its audio, and writes the manifest to train on.
 
@@ -97,6 +102,8 @@ def prepare_training(
         Number of threads that read audio; None chooses.
     progress : bool
         Whether to show a progress bar.
+    kind : local.audio_table.FileKind
+        What is looked up: audio, or features (whose rate is that of the frames).
 
     Returns
     -------
@@ -110,9 +117,9 @@ def prepare_training(
     """
     labels = read_labels(labels_path)
     utterances = _Utterances(
-        labels.names, labels.speakers, lambda index: (labels.path, labels.lines[index])
+        labels.names, labels.names, labels.speakers, lambda i: (labels.path, labels.lines[i])
     )
-    with _examined(utterances, data_dir, manifest_path, num_workers, progress) as audios:
+    with _examined(utterances, data_dir, manifest_path, num_workers, progress, kind) as audios:
         audios = _refuse_repeats(utterances, audios)
         return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
 
@@ -125,6 +132,7 @@ def prepare_trials(
     min_seconds=0.1,
     num_workers=None,
     progress=True,
+    kind=AUDIO,
 ):
     """Checks the audio of trials, and writes a manifest with each utterance once.
 
@@ -132,7 +140,7 @@ def prepare_trials(
     ---------
     trials : local.trials.Trials or local.enrolment.Enrolment
         What has utterances, and the places that mention them.
-    data_dir, manifest_path, sample_rate, min_seconds, num_workers, progress
+    data_dir, manifest_path, sample_rate, min_seconds, num_workers, progress, kind
         As for `prepare_training`.
 
     Returns
@@ -145,11 +153,33 @@ def prepare_trials(
     InputError
         With all problems of the audio, each with the place where a trial mentions it first.
     """
-    utterances = _Utterances(
-        trials.utterances, [""] * len(trials.utterances), trials.places.__getitem__
-    )
-    with _examined(utterances, data_dir, manifest_path, num_workers, progress) as audios:
+    names = trials.utterances
+    utterances = _Utterances(names, names, [""] * len(names), trials.places.__getitem__)
+    with _examined(utterances, data_dir, manifest_path, num_workers, progress, kind) as audios:
         return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
+
+
+def prepare_recordings(
+    recordings, data_dir, manifest_path, problems, sample_rate=16000, progress=True
+):
+    """Checks recordings, and writes a manifest of those that are sound.
+
+    Arguments
+    ---------
+    recordings : local.file_lists.Recordings
+    data_dir, manifest_path, sample_rate, progress
+        As for `prepare_training`.
+    problems : local.errors.Problems
+        Gets what is wrong with the others.
+
+    Returns
+    -------
+    manifest : Manifest
+    """
+    ids, names, places = recordings
+    utterances = _Utterances(ids, names, [""] * len(ids), places.__getitem__)
+    with _examined(utterances, data_dir, manifest_path, None, progress, AUDIO) as audios:
+        return _write_manifest(utterances, audios, manifest_path, sample_rate, 0.0, problems)
 
 
 def read_manifest(path):
@@ -186,7 +216,7 @@ def write_manifest(path, rows):
         writer.writerows(rows)
 
 
-def _examined(utterances, data_dir, manifest_path, num_workers, progress):
+def _examined(utterances, data_dir, manifest_path, num_workers, progress, kind):
     if not os.path.isdir(data_dir):
         raise InputError(f"{data_dir}: there is no such data directory")
     folder = Path(manifest_path).parent
@@ -194,11 +224,13 @@ def _examined(utterances, data_dir, manifest_path, num_workers, progress):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: can't be made ({error.strerror})") from error
-    table_path = Path(manifest_path).with_suffix(".audio.npz")
+    table_path = Path(manifest_path).with_suffix(f".{kind.table}.npz")
     # Paths are the same however the directory is given, so that what is kept is found again.
     data_dir = os.path.realpath(data_dir)
     # Closing it saves the table, also after an error.
-    return closing(examine_audio(utterances.names, data_dir, table_path, num_workers, progress))
+    return closing(
+        examine_audio(utterances.names, data_dir, table_path, num_workers, progress, kind)
+    )
 
 
 def _refuse_repeats(utterances, audios):
@@ -213,18 +245,22 @@ def _refuse_repeats(utterances, audios):
         yield audio
 
 
-def _write_manifest(utterances, audios, path, sample_rate, min_seconds):
+def _write_manifest(utterances, audios, path, sample_rate, min_seconds, others=None):
+    """Writes the rows of all utterances; or, if their problems go to others, of the sound ones."""
     path = Path(path)
-    problems = Problems()
+    problems = Problems() if others is None else others
     sound = _sound(utterances, audios, min_seconds, problems)
     with replacing(path) as temporary:
         manifest = _write_rows(temporary, path, utterances, sound, sample_rate)
-        problems.raise_if_any()
+        if others is None:
+            problems.raise_if_any()
         is_same = path.exists() and filecmp.cmp(path, temporary, shallow=False)
         if is_same:
             # It keeps its time, so that nothing made from it looks out of date.
             shutil.copystat(path, temporary)
-    _log(manifest, sample_rate, is_same)
+    if others is None:
+        _log(manifest, is_same)
+    _log_conversions(manifest, sample_rate)
     return manifest
 
 
@@ -254,7 +290,7 @@ def _write_rows(temporary, path, utterances, sound, sample_rate):
         for index, audio in sound:
             info = audio.info
             seconds = info.num_samples / info.sample_rate
-            name, speaker = utterances.names[index], utterances.speakers[index]
+            name, speaker = utterances.ids[index], utterances.speakers[index]
             writer.writerow((name, round(seconds, 6), audio.path, 0, info.num_samples, speaker))
             num_utterances += 1
             total_seconds += seconds
@@ -264,7 +300,7 @@ def _write_rows(temporary, path, utterances, sound, sample_rate):
     return Manifest(path, num_utterances, num_speakers, total_seconds, num_resampled, num_downmixed)
 
 
-def _log(manifest, sample_rate, is_same):
+def _log(manifest, is_same):
     logger.info(
         "%s (%s): %d utterances%s, %.2f hours",
         manifest.path,
@@ -273,6 +309,9 @@ def _log(manifest, sample_rate, is_same):
         f" of {manifest.num_speakers} speakers" if manifest.num_speakers else "",
         manifest.seconds / 3600,
     )
+
+
+def _log_conversions(manifest, sample_rate):
     if manifest.num_resampled:
         logger.info("%d are not at %d Hz: resampled", manifest.num_resampled, sample_rate)
     if manifest.num_downmixed:

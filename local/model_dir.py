@@ -10,8 +10,9 @@ from ruamel.yaml import YAML
 from local.atomic import replacing
 from local.errors import InputError
 
-# What a model directory holds besides weights: all that is needed to compute embeddings.
-MODEL_KEYS = ("sample_rate", "features", "extractor")
+# What a model directory holds besides weights, by the names in hparams/vgg.yaml: all that is needed
+# to compute embeddings.
+MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
 MODEL_FILE = "model.yaml"
 CONFIG_FILE = "config.pkl"
 WEIGHTS_PATTERN = "model_*.pt"
@@ -56,7 +57,7 @@ def save_config(out_dir, num_speakers):
     with open(Path(out_dir) / "hyperparams.yaml", encoding="utf-8") as file:
         hyperparams = yaml.load(file)
     with replacing(Path(out_dir) / MODEL_FILE) as temporary:
-        yaml.dump({key: hyperparams[key] for key in MODEL_KEYS}, temporary)
+        yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, temporary)
     config = {key: _plain(value) for key, value in hyperparams.items()}
     config["num_speakers"] = num_speakers
     with replacing(Path(out_dir) / CONFIG_FILE) as temporary:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.errors import InputError
+from local.feature_files import feature_kind
 from local.labels import read_labels
 from local.manifests import Manifest, prepare_training, prepare_trials
 from local.overlap import shared_speakers
@@ -20,6 +21,9 @@ SETTINGS = (
     "manifest_dir",
     "sample_rate",
     "min_seconds",
+    "features",
+    "feature_dir",
+    "log_mel",
 )
 
 logger = logging.getLogger(__name__)
@@ -42,9 +46,12 @@ def prepare(
     manifest_dir,
     sample_rate=16000,
     min_seconds=0.1,
+    features="audio",
+    feature_dir=None,
+    log_mel=None,
     progress=True,
 ):
-    """Checks all lists and audio of a training run and writes `train.csv` and `valid.csv`.
+    """Checks all lists and files of a training run and writes `train.csv` and `valid.csv`.
 
     The arguments are the settings of the same names in `hparams/vgg.yaml`.
 
@@ -60,6 +67,13 @@ def prepare(
     """
     trials = _read_trials(valid_clients, valid_impostors, train_labels_path)
     options = {"sample_rate": sample_rate, "min_seconds": min_seconds, "progress": progress}
+    if features == "stored":
+        frame_rate = sample_rate // log_mel.hop
+        kind = feature_kind(log_mel.num_mels, frame_rate)
+        # Recordings that are too short were refused when features were extracted.
+        options |= {"sample_rate": frame_rate, "min_seconds": 0.0, "kind": kind}
+        train_data_dir = feature_dir or train_data_dir
+        valid_data_dir = feature_dir or valid_data_dir
     manifests = Path(manifest_dir)
     train = prepare_training(train_labels_path, train_data_dir, manifests / "train.csv", **options)
     valid = prepare_trials(trials, valid_data_dir, manifests / "valid.csv", **options)

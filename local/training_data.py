@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from local import processes
-from local.audio import cut_window, read_audio, read_chunk
+from local.audio import cut_window
 from local.errors import InputError
 from local.manifests import KEEP_DOLLARS
+from local.readers import read_utterance, read_window, repeated
 from local.runtime import num_reading_workers
 from local.sampling import EndlessShuffle
 from local.signals import ignore_stopping
@@ -27,9 +28,9 @@ class Chunks(NamedTuple):
     Arguments
     ---------
     waveforms : torch.Tensor
-        int16 (batch, samples).
+        int16 (batch, samples); or stored log-mel, (batch, frames, num_mels).
     lengths : torch.Tensor or None
-        (batch,) samples of each waveform; None where all fill the batch.
+        (batch,) samples (frames) of each; None where all fill the batch.
     starts : torch.Tensor or None
         float32 (batch,), where the chunk of features is cut from a whole utterance: from 0, the
         first possible place, up to 1, the last. None where the waveforms are the chunks.
@@ -65,7 +66,7 @@ class ChunkDataset(DynamicItemDataset):
         return self.pipeline.compute_outputs({"id": data_id, "draw": draw, **self.data[data_id]})
 
 
-def chunk_dataset(manifest_path, sample_rate, num_samples, seed, whole=False, in_memory=False):
+def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, in_memory=False):
     """Utterances of a manifest as random chunks.
 
     Arguments
@@ -74,19 +75,20 @@ def chunk_dataset(manifest_path, sample_rate, num_samples, seed, whole=False, in
         See `local.manifests.prepare_training`.
     sample_rate : int
         In Hz.
-    num_samples : int
-        Of a chunk.
+    chunk_length : int
+        In samples; or frames, where the manifest is of stored features.
     seed : int
     whole : bool
         Gives whole utterances instead, and where the chunk is to be cut from their features. Those
         shorter than a chunk are repeated up to its length.
     in_memory : bool
-        Reads all audio now and keeps it, 2 bytes a sample.
+        Reads everything now and keeps it: 2 bytes a sample; as much or half for features.
 
     Returns
     -------
     dataset : ChunkDataset
-        Of dictionaries: samples, int16 (samples,); place, from 0 to 1; label, int.
+        Of dictionaries: samples, int16 (samples,) or (frames, num_mels); place, from 0 to 1;
+        label, int.
     """
     dataset = ChunkDataset.from_csv(
         manifest_path,
@@ -101,12 +103,12 @@ def chunk_dataset(manifest_path, sample_rate, num_samples, seed, whole=False, in
         rng = np.random.default_rng((seed, draw))
         place = rng.random()
         if whole:
-            samples = audio[name] if in_memory else read_audio(wav, start, stop, sample_rate)
-            samples = samples if len(samples) >= num_samples else np.resize(samples, num_samples)
+            samples = audio[name] if in_memory else read_utterance(wav, start, stop, sample_rate)
+            samples = repeated(samples, chunk_length)
         elif in_memory:
-            samples = cut_window(audio[name], num_samples, rng)
+            samples = cut_window(audio[name], chunk_length, rng)
         else:
-            samples = read_chunk(wav, start, stop, num_samples, rng, sample_rate)
+            samples = read_window(wav, start, stop, chunk_length, rng, sample_rate)
         yield samples
         yield place
 
@@ -139,10 +141,13 @@ def training_loader(hparams, manifest, device):
     whole = hparams["normalize_over"] == "utterance"
     num_bytes = 2 * manifest.seconds * hparams["sample_rate"] * processes.num_local()
     in_memory = num_bytes <= 1e9 * hparams["max_memory_gb"]
+    chunk_length = hparams["chunk_samples"]
+    if hparams["features"] == "stored":
+        chunk_length = hparams["log_mel"].num_frames(chunk_length)
     dataset = chunk_dataset(
         manifest.path,
         hparams["sample_rate"],
-        hparams["chunk_samples"],
+        chunk_length,
         hparams["seed"],
         whole,
         in_memory,
@@ -181,10 +186,10 @@ def _make_sampler(hparams, num_utterances):
 
 
 def read_into_memory(data, sample_rate):
-    """The samples of each utterance of a dataset's data: {ID: int16 (samples,)}."""
+    """What `read_utterance` gives for each utterance of a dataset's data: {ID: np.ndarray}."""
 
     def read(row):
-        return read_audio(row["wav"], row["start"], row["stop"], sample_rate)
+        return read_utterance(row["wav"], row["start"], row["stop"], sample_rate)
 
     with ThreadPoolExecutor() as pool:
         samples = tqdm(
@@ -210,9 +215,10 @@ def collate(whole, items):
 
 
 def pad_waveforms(waveforms):
-    """A list of int16 (samples,) to a tensor (batch, samples), zeros behind, and the lengths."""
+    """Arrays (length, ...) to a tensor (batch, longest, ...), zeros behind, and the lengths."""
     lengths = [len(waveform) for waveform in waveforms]
-    padded = np.zeros((len(waveforms), max(lengths)), np.int16)
+    first = waveforms[0]
+    padded = np.zeros((len(waveforms), max(lengths), *first.shape[1:]), first.dtype)
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
     return torch.from_numpy(padded), torch.tensor(lengths)

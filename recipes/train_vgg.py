@@ -29,6 +29,7 @@ from local import checkpoints, model_dir, preparation, processes, runtime
 from local.atomic import writing
 from local.embedding import embed_share, utterance_loader
 from local.errors import InputError
+from local.fine_tuning import begin_with
 from local.metrics import eer
 from local.resumable_brain import ResumableBrain
 from local.run_lock import lock_folder
@@ -40,7 +41,11 @@ from local.training_data import cut_features, training_loader
 
 logger = logging.getLogger(__name__)
 
-CHOICES = {"lr_schedule": ("one_cycle", "plateau"), "normalize_over": ("chunk", "utterance")}
+CHOICES = {
+    "lr_schedule": ("one_cycle", "plateau"),
+    "normalize_over": ("chunk", "utterance"),
+    "features": ("audio", "stored"),
+}
 
 
 class SpeakerBrain(ResumableBrain):
@@ -291,7 +296,7 @@ def make_brain(hparams, run_opts, prepared, train_sampler):
         updates_per_epoch=len(train_sampler) // hparams["grad_accumulation_factor"],
         train_log=TrainLog(hparams["train_logger"], hparams["tensorboard_logger"]),
         modules={
-            "features": hparams["features"],
+            "features": hparams["log_mel"],
             "extractor": hparams["extractor"],
             "classifier": classifier,
         },
@@ -316,6 +321,13 @@ def make_out_dir(out_dir, yaml_path, overrides):
     processes.on_first(lambda: lock_folder(out_dir))
     with writing(out_dir):
         sb.create_experiment_directory(out_dir, yaml_path, overrides)
+
+
+def begin(hparams):
+    """Takes over the weights of init_from, if this is not a run that goes on."""
+    out_dir = Path(hparams["out_dir"])
+    if hparams["init_from"] and not any((out_dir / "save").glob("CKPT*")):
+        begin_with(hparams["init_from"], hparams["extractor"], out_dir / "hyperparams.yaml")
 
 
 def prepare_data(hparams):
@@ -366,6 +378,7 @@ def set_up(arguments):
     if "ckpt_interval_steps" in run_opts.overridden_args:
         hparams["ckpt_interval_minutes"] = 0  # SpeechBrain takes only one of them
     make_out_dir(hparams["out_dir"], yaml_path, overrides)
+    begin(hparams)
     prepared = prepare_data(hparams)
     train_loader = training_loader(hparams, prepared.train, device)
     valid_loader = utterance_loader(

@@ -15,9 +15,10 @@ from local.systems import System
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = sorted((ROOT / "hparams" / "presets").glob("*.yaml"))
 SCRIPTS = {
-    "vgg.yaml": "train_vgg.py",
-    "verify.yaml": "verify.py",
-    "calibrate.yaml": "calibrate.py",
+    "vgg.yaml": ("train_vgg.py", "extract_features.py"),
+    "verify.yaml": ("verify.py",),
+    "calibrate.yaml": ("calibrate.py",),
+    "embed.yaml": ("extract_embeddings.py",),
 }
 # Read by sb.Brain itself, from the hparams.
 BRAIN_OPTIONS = {"precision", "eval_precision", "max_grad_norm", "grad_accumulation_factor"}
@@ -27,9 +28,9 @@ def keys_of(path):
     return list(YAML().load(path.read_text()))
 
 
-def used_by_script(name):
-    """The keys that a script takes out of hparams."""
-    code = (ROOT / "recipes" / name).read_text()
+def used_by(scripts):
+    """The keys that scripts take out of hparams."""
+    code = "".join((ROOT / "recipes" / name).read_text() for name in scripts)
     if "training_loader" in code:
         code += (ROOT / "local" / "training_data.py").read_text()
     found = re.findall(r'hparams\["(\w+)"\]|hparams\.(\w+)', code)
@@ -41,17 +42,17 @@ def used_by_script(name):
     return keys
 
 
-@pytest.mark.parametrize("yaml_name, script", SCRIPTS.items())
-def test_no_key_is_missing(yaml_name, script):
-    missing = used_by_script(script) - set(keys_of(ROOT / "hparams" / yaml_name))
+@pytest.mark.parametrize("yaml_name, scripts", SCRIPTS.items())
+def test_no_key_is_missing(yaml_name, scripts):
+    missing = used_by(scripts) - set(keys_of(ROOT / "hparams" / yaml_name))
     assert not missing
 
 
-@pytest.mark.parametrize("yaml_name, script", SCRIPTS.items())
-def test_no_key_is_unused(yaml_name, script):
+@pytest.mark.parametrize("yaml_name, scripts", SCRIPTS.items())
+def test_no_key_is_unused(yaml_name, scripts):
     text = (ROOT / "hparams" / yaml_name).read_text()
     referred_to = set(re.findall(r"<(\w+)>", text))
-    used = referred_to | used_by_script(script) | BRAIN_OPTIONS
+    used = referred_to | used_by(scripts) | BRAIN_OPTIONS
     unused = [key for key in keys_of(ROOT / "hparams" / yaml_name) if key not in used]
     assert [key for key in unused if not key.startswith("__")] == []
 
@@ -106,4 +107,4 @@ def test_paper_has_the_published_network():
     ]
     assert extractor.front_end.output_size == 5120 and extractor.pooling.output_size == 320
     assert (hparams["batch_size"], hparams["grad_accumulation_factor"]) == (128, 2)
-    assert hparams["features"].num_frames(hparams["chunk_samples"]) == 347
+    assert hparams["log_mel"].num_frames(hparams["chunk_samples"]) == 347

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from speechbrain.dataio.dataset import DynamicItemDataset
 
-from local import audio_table
+from local import audio_check
 from local.errors import InputError
 from local.manifests import (
     COLUMNS,
@@ -295,13 +295,13 @@ def test_folder_that_cannot_be_made(corpus):
 def opened(monkeypatch):
     """The names of the folders of the audio that is opened."""
     folders = []
-    check = audio_table.check_audio
+    check = audio_check._check_is_file
 
     def noting(path):
         folders.append(os.path.basename(os.path.dirname(path)))
         return check(path)
 
-    monkeypatch.setattr(audio_table, "check_audio", noting)
+    monkeypatch.setattr(audio_check, "_check_is_file", noting)
     return folders
 
 

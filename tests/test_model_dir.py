@@ -16,7 +16,7 @@ masked: null
 names: [a, b]
 opt_class: !name:torch.optim.Adam
   lr: 0.001
-features: !new:local.features.LogMel
+log_mel: !new:local.features.LogMel
   sample_rate: 16000
 front_end: &id001 !new:local.models.vgg.VGG
   channels: !apply:local.models.vgg.vgg_channels [2, 8]

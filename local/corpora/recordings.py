@@ -34,7 +34,7 @@ def find_utterances(folder):
         raise InputError(f"{folder}: is not a folder")
     files = {}
     problems = Problems()
-    for path in _audio_files(folder):
+    for path in audio_files(folder):
         name = utterance_name(path)
         if name in files:
             problems.add(folder / path, None, f"has the name of {files[name]}: remove one of them")
@@ -59,8 +59,14 @@ def utterance_name(path):
     return stem if is_found else path
 
 
-def _audio_files(folder):
-    """Yields the paths of the audio files under a folder, relative to it, in a fixed order."""
+def audio_files(folder):
+    """Yields the paths of the audio files under a folder, relative to it, in a fixed order.
+
+    Raises
+    ------
+    InputError
+        If a folder can't be read.
+    """
     for current, subfolders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         subfolders[:] = sorted(
             name for name in subfolders if name[0] != "." and not _leads_back(current, name)

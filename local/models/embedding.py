@@ -36,6 +36,32 @@ class EmbeddingHead(nn.Module):
         self.activation = nn.ReLU() if relu else nn.Identity()
         self.norm = nn.BatchNorm1d(embedding_size)
 
+    def up_to(self, layer):
+        """The first layers alone, as a module.
+
+        Arguments
+        ---------
+        layer : str
+            "pooled" is the head's input, "hidden" comes behind the hidden linear
+            layer and its ReLU, "linear" behind the last linear layer; "embedding" is all of it.
+
+        Raises
+        ------
+        ValueError
+            For another name, and for "hidden" where there is no such layer.
+        """
+        if layer == "hidden" and not self.hidden:
+            raise ValueError("layer hidden: this model was trained with hidden_size 0")
+        parts = {
+            "pooled": nn.Identity(),
+            "hidden": self.hidden,
+            "linear": nn.Sequential(self.hidden, self.linear),
+            "embedding": self,
+        }
+        if layer not in parts:
+            raise ValueError(f"layer is one of {', '.join(parts)}, not {layer!r}")
+        return parts[layer]
+
     def forward(self, pooled):
         return self.norm(self.activation(self.linear(self.hidden(pooled))))
 
@@ -71,10 +97,11 @@ class EmbeddingExtractor(nn.Module):
     def forward(self, features, lengths=None):
         """(batch, frames, num_features), (batch,) frames or None -> (batch, embedding_size)."""
         states, num_states = self.front_end(features, lengths)
-        return self._embed(states, num_states)
+        return self.embed_states(states, num_states)
 
     @fwd_default_precision
-    def _embed(self, states, num_states):
+    def embed_states(self, states, num_states=None):
+        """(batch, states, values), (batch,) states or None -> (batch, embedding_size)."""
         return self.head(self.pooling(states, num_states))
 
 

@@ -81,6 +81,16 @@ class AttentiveStatistics(nn.Module):
             relative = (lengths - 0.5) / states.shape[1]
         return self.pooling(states.transpose(1, 2), relative).squeeze(2)
 
+    def alignment(self, states, lengths=None):
+        """The weights of the states, which sum to 1 for each value: (batch, states, values)."""
+        scores = []
+        hook = self.pooling.conv.register_forward_hook(lambda *call: scores.append(call[-1]))
+        with hook:
+            self(states, lengths)
+        scores = scores[0].transpose(1, 2)
+        mask = state_mask(states, lengths)
+        return (scores if mask is None else scores.masked_fill(~mask, float("-inf"))).softmax(dim=1)
+
 
 class MultiHeadAttention(nn.Module):
     """A query for each head over its slice of the states (https://arxiv.org/abs/1906.09890).
@@ -123,6 +133,10 @@ class MultiHeadAttention(nn.Module):
         """The weighted mean of each head: (batch, num_heads, input_size // num_heads)."""
         heads = states.unflatten(2, self.query.shape)  # (batch, states, heads, head_size)
         return torch.einsum("bth,bthd->bhd", self.weights(states, mask), heads)
+
+    def alignment(self, states, lengths=None):
+        """The weights of the states, which sum to 1 for each head: (batch, states, num_heads)."""
+        return self.weights(states, state_mask(states, lengths))
 
     def weights(self, states, mask=None):
         """The alignment, which sums to 1 over the states: (batch, states, num_heads).
@@ -167,6 +181,15 @@ class DoubleMultiHeadAttention(nn.Module):
         heads = self.over_states.attend(states, state_mask(states, lengths))
         kept = self._kept(heads) if self.training and self.head_drop else None
         return self.over_heads.attend(heads, kept).squeeze(1)
+
+    def alignment(self, states, lengths=None):
+        """The weights of the states times those of the heads: (batch, states, num_heads).
+
+        Over the states they sum to the weight of the head, which together make 1.
+        """
+        mask = state_mask(states, lengths)
+        heads = self.over_states.attend(states, mask)
+        return self.over_states.weights(states, mask) * self.over_heads.weights(heads).mT
 
     def _kept(self, heads):
         """(batch, num_heads, 1), True where a head takes part."""

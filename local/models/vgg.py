@@ -120,8 +120,17 @@ class VGG(nn.Module):
             in_channels = out_channels
             rows = (rows + 1) // 2
         self.output_size = in_channels * rows
+        self.frames_per_state = 2 ** len(channels)
         if channels_last:
             self.to(memory_format=torch.channels_last)
+
+    @property
+    def context(self):
+        """Frames before and behind those of a state that it depends on.
+
+        A convolution sees one place to each side, of twice as many frames from block to block.
+        """
+        return sum(len(block.convs) * 2**place for place, block in enumerate(self.blocks))
 
     def forward(self, features, lengths=None):
         """Computes the states.

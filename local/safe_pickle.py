@@ -1,0 +1,92 @@
+"""Pickles that hold one array of numbers, read without running anything that a pickle may name."""
+
+import codecs
+import pickle
+
+import numpy as np
+
+from local.errors import InputError
+
+# Newer numpy calls its inner package _core; arrays that either has written can be read.
+_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
+_BUFFER_MODULES = ("numpy.core.numeric", "numpy._core.numeric")
+_FLOATS = ("f2", "f4", "f8")
+
+
+class _Refused(Exception):
+    """What the pickle names, and may not."""
+
+
+def _float_dtype(name, *options):
+    """numpy.dtype, of floating-point numbers only: an array of objects could hold anything."""
+    if name not in _FLOATS:
+        raise _Refused(f"numbers of type {name!r}")
+    return np.dtype(name, *options)
+
+
+def _encode(text, encoding):
+    """How a pickle of protocol 2 holds bytes."""
+    if encoding != "latin1":
+        raise _Refused(f"bytes in the encoding {encoding!r}")
+    return codecs.encode(text, encoding)
+
+
+_reconstruct, _from_buffer = (
+    np.zeros(1).__reduce__()[0],
+    np.zeros(1).__reduce_ex__(5)[0],
+)
+_ADMITTED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): _float_dtype}
+_ADMITTED |= {("_codecs", "encode"): _encode}
+_ADMITTED |= {(module, "_reconstruct"): _reconstruct for module in _MODULES}
+_ADMITTED |= {(module, "_frombuffer"): _from_buffer for module in _BUFFER_MODULES}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) not in _ADMITTED:
+            raise _Refused(f"{module}.{name}")
+        return _ADMITTED[module, name]
+
+
+def load_array(path):
+    """Reads a pickle that holds a single array of floating-point numbers.
+
+    Arguments
+    ---------
+    path : str or Path
+        Written by any version of numpy, with any protocol.
+
+    Returns
+    -------
+    array : np.ndarray
+
+    Raises
+    ------
+    InputError
+        If it can't be read, is damaged, or holds anything else; nothing of it is executed.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/a.pickle"
+    >>> with open(path, "wb") as file:
+    ...     pickle.dump(np.ones((80, 3)), file)
+    >>> load_array(path).shape
+    (80, 3)
+    """
+    try:
+        with open(path, "rb") as file:
+            array = _ArrayUnpickler(file, encoding="latin1").load()
+    except _Refused as refused:
+        raise InputError(
+            f"{path} holds {refused}: only an array of floating-point numbers is read from a "
+            "pickle, which could run any program"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    except Exception as error:
+        # A damaged pickle raises whatever its bytes lead to.
+        raise InputError(f"{path} is damaged, or no pickle ({error})") from error
+    if type(array) is not np.ndarray or array.dtype.kind != "f":
+        raise InputError(f"{path} holds no array of floating-point numbers")
+    return array

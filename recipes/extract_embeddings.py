@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Embeds recordings of any length, rate and number of channels with a trained model.
+
+    python recipes/extract_embeddings.py hparams/embed.yaml --model_dir DIR --files LIST --out FILE
+
+    torchrun --standalone --nproc_per_node=4 recipes/extract_embeddings.py hparams/embed.yaml ...
+
+LIST has a path a line; a Kaldi wav.scp, a folder or audio files will do, too. Recordings that can't
+be used are listed at the end.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from local import command_line
+
+if __name__ == "__main__":
+    command_line.answer_help(__doc__, ROOT / "hparams" / "embed.yaml")
+
+import logging
+import shutil
+import tempfile
+
+from local import processes, runtime
+from local.alignment import AlignmentRecorder
+from local.atomic import writing
+from local.embedding import embed_share, utterance_loader
+from local.embedding_files import check_ids, split_format, write_alignments, write_embeddings
+from local.errors import InputError, Problems
+from local.file_lists import MAX_SHOWN, find_recordings
+from local.manifests import prepare_recordings, read_manifest
+from local.model_dir import load_model
+from local.scoring import unit_length
+
+
+def load(hparams):
+    """The model, cut behind the wanted layer; and the AlignmentRecorder, if there is to be one."""
+    model = load_model(hparams["model_dir"])
+    extractor = model["extractor"]
+    try:
+        extractor.head = extractor.head.up_to(hparams["layer"])
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return model, AlignmentRecorder(extractor) if hparams["alignment"] else None
+
+
+def make_folder(out):
+    """A folder for what is needed while working, beside the output."""
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+
+
+def prepare(hparams, file_format, folder, sample_rate, progress):
+    """Finds and checks the recordings, and writes the manifest of those that are sound.
+
+    Returns
+    -------
+    problems : Problems
+        Of the others.
+    places : dict
+        The ID of a recording -> (path, line) where it is mentioned.
+    """
+    if not hparams["files"]:
+        raise InputError("files: give a list, a folder, or audio files (--files)")
+    problems = Problems(MAX_SHOWN)
+    recordings = find_recordings(hparams["files"], problems)
+    check_ids(recordings.ids, file_format)
+    prepare_recordings(
+        recordings, hparams["data_dir"], folder / "found.csv", problems, sample_rate, progress
+    )
+    return problems, dict(zip(recordings.ids, recordings.places, strict=True))
+
+
+def embed(hparams, model, recorder, manifest_path, device, progress):
+    """Embeds a manifest, shared out among the processes.
+
+    Returns
+    -------
+    embeddings : np.ndarray or None
+        float32 (num_recordings, size) in the first process; rows of those that failed are unset.
+    failures : dict
+        Row -> what is wrong, in the first process.
+    """
+    precision = hparams["precision"]
+    loader = utterance_loader(
+        manifest_path,
+        model["sample_rate"],
+        hparams["batch_seconds"],
+        runtime.num_reading_workers(hparams["num_workers"], device),
+        keep_going=True,
+    )
+    failures = []
+
+    def after_batch(batch):
+        failures.extend(batch.failures)
+        if recorder:
+            recorder.after_batch(batch)
+
+    indices, rows = embed_share(
+        model["features"],
+        model["extractor"],
+        loader,
+        device,
+        runtime.fast_precision(device) if precision == "auto" else precision,
+        progress,
+        after_batch=after_batch,
+    )
+    embeddings = processes.gather_rows(indices, rows, len(loader.dataset), device)
+    shares = processes.gather(failures) or []
+    return embeddings, {row: problem for share in shares for row, problem in share}
+
+
+def write(hparams, path, file_format, ids, embeddings, alignments):
+    """Writes everything; returns the paths."""
+    if hparams["unit_length"]:
+        embeddings = unit_length(embeddings)
+    paths = write_embeddings(path, file_format, ids, embeddings)
+    if alignments is not None:
+        path = path.with_name(f"{path.name}.alignment")
+        paths += write_alignments(path, file_format, ids, alignments)
+    return paths
+
+
+def extract(hparams, model, recorder, folder, run_opts):
+    """Embeds all recordings and writes what came out.
+
+    Raises
+    ------
+    InputError
+        At the end, if some of them failed.
+    """
+    path, file_format = split_format(hparams["out"], hparams["format"])
+    progress = not run_opts.noprogressbar
+    problems, places = processes.on_first(
+        lambda: prepare(hparams, file_format, folder, model["sample_rate"], progress)
+    )
+    manifest = folder / "found.csv"
+    processes.check_shared(manifest)
+    ids = [row["ID"] for row in read_manifest(manifest)]
+    if not ids:
+        problems.raise_if_any()
+    embeddings, failures = embed(hparams, model, recorder, manifest, run_opts.device, progress)
+    alignments = processes.gather(recorder.alignments) if recorder else None
+    if processes.rank() > 0:
+        return
+    for row, problem in failures.items():
+        problems.add(*places[ids[row]], problem)
+    sound = [row for row in range(len(ids)) if row not in failures]
+    if alignments is not None:
+        noted = {row: one for share in alignments for row, one in share.items()}
+        alignments = [noted[row] for row in sound]
+    if sound:
+        kept = [ids[row] for row in sound]
+        paths = write(hparams, path, file_format, kept, embeddings[sound].numpy(), alignments)
+        print(f"{len(sound)} embeddings: {', '.join(map(str, paths))}")
+    if problems:
+        print(f"{len(problems)} failed:", file=sys.stderr)
+    problems.raise_if_any()
+
+
+def main(arguments):
+    """Embeds recordings with a model."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    runtime.keep_freed_memory()
+    _, hparams, run_opts, _ = command_line.load_hparams(arguments, repeatable="files")
+    if isinstance(hparams["files"], str):
+        hparams["files"] = [hparams["files"]]
+    out, _ = split_format(hparams["out"], hparams["format"])
+    run_opts = processes.join_processes(run_opts)
+    model, recorder = load(hparams)
+    folder = processes.on_first(lambda: make_folder(out))
+    try:
+        extract(hparams, model, recorder, folder, run_opts)
+    finally:
+        if processes.rank() == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
