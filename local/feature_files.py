@@ -46,7 +46,7 @@ def write_features(path, log_mel, dtype="float16"):
     log_mel : np.ndarray
         (frames, num_mels)
     dtype : str
-        Of a `.npy`: "float32", or "float16", which rounds log-mel values by up to 0.004.
+        Of a `.npy`: "float32", or "float16", which rounds the logarithms by up to 0.008.
 
     Raises
     ------

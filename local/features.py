@@ -10,7 +10,7 @@ from local.ends import Ends
 
 # Utterances at once on a CPU: what is written by one operation is still in the cache for the next.
 CPU_BLOCK = 8
-# Frames at once: an hour of audio is not cut into frames as a whole, which would take 1.5 GB.
+# Frames at once: what is computed on the way takes 50 times the memory of the audio.
 MAX_FRAMES = 6000
 # Deviations below this count as 1 in cmvn: a constant bin (digital silence) is not blown up.
 MIN_DEVIATION = 0.01
@@ -170,24 +170,30 @@ class LogMel(torch.nn.Module):
         return log_mel, None if lengths is None else self.num_frames(lengths)
 
     def _log_mel(self, waveforms, lengths):
-        signal = waveforms.to(self.window.dtype)
+        num_frames = self.num_frames(waveforms.shape[1])
+        stops = range(MAX_FRAMES, num_frames + MAX_FRAMES, MAX_FRAMES)
+        parts = [
+            self._part(waveforms, lengths, stop - MAX_FRAMES, min(stop, num_frames))
+            for stop in stops
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _part(self, waveforms, lengths, first, stop):
+        """The frames from first to stop: (batch, stop - first, num_mels)."""
+        begin = first * self.hop
+        before = min(begin, 1)
+        signal = waveforms[:, begin - before : self.num_samples(stop)].to(self.window.dtype)
         previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
-        signal = torch.sub(signal, previous, alpha=self.preemphasis)
-        if lengths is not None:
+        signal = torch.sub(signal, previous, alpha=self.preemphasis)[:, before:]
+        if lengths is not None and not first:
             shortest = int(lengths.min())
             # Frames are inside their utterances, but for the only one of a very short utterance.
             if shortest < self.fft_size:
                 Ends(lengths, signal.shape[1], shortest).fill_(signal, 0.0)
         if signal.shape[1] < self.fft_size:
             signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
-        frames = signal.unfold(1, self.fft_size, self.hop)
-        if frames.shape[1] <= MAX_FRAMES:
-            return self._log_mel_of_frames(frames)
-        return torch.cat([self._log_mel_of_frames(f) for f in frames.split(MAX_FRAMES, 1)], dim=1)
-
-    def _log_mel_of_frames(self, frames):
-        """(batch, frames, fft_size) -> (batch, frames, num_mels)."""
-        spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window))
+        frames = signal.unfold(1, self.fft_size, self.hop) * self.window
+        spectrum = torch.view_as_real(torch.fft.rfft(frames))
         # Much cheaper than abs(), which guards against overflow that can't happen here.
         spectrum = spectrum.square_()
         magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()

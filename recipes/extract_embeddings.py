@@ -19,9 +19,14 @@ from local import command_line
 if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "embed.yaml")
 
+import functools
 import logging
+import operator
 import shutil
 import tempfile
+from typing import NamedTuple
+
+import numpy as np
 
 from local import processes, runtime
 from local.alignment import AlignmentRecorder
@@ -33,6 +38,8 @@ from local.file_lists import MAX_SHOWN, find_recordings
 from local.manifests import prepare_recordings, read_manifest
 from local.model_dir import load_model
 from local.scoring import unit_length
+
+MANIFEST = "recordings.csv"
 
 
 def load(hparams):
@@ -53,7 +60,7 @@ def make_folder(out):
         return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
 
 
-def prepare(hparams, file_format, folder, sample_rate, progress):
+def prepare(hparams, folder, sample_rate, progress):
     """Finds and checks the recordings, and writes the manifest of those that are sound.
 
     Returns
@@ -67,23 +74,36 @@ def prepare(hparams, file_format, folder, sample_rate, progress):
         raise InputError("files: give a list, a folder, or audio files (--files)")
     problems = Problems(MAX_SHOWN)
     recordings = find_recordings(hparams["files"], problems)
-    check_ids(recordings.ids, file_format)
-    prepare_recordings(
-        recordings, hparams["data_dir"], folder / "found.csv", problems, sample_rate, progress
+    check_ids(recordings.ids, split_format(hparams["out"], hparams["format"])[1])
+    manifest = prepare_recordings(
+        recordings, hparams["data_dir"], folder / MANIFEST, problems, sample_rate, progress
     )
+    if not manifest.num_utterances:
+        problems.raise_if_any()
     return problems, dict(zip(recordings.ids, recordings.places, strict=True))
 
 
-def embed(hparams, model, recorder, manifest_path, device, progress):
-    """Embeds a manifest, shared out among the processes.
+class Embedded(NamedTuple):
+    """What came out of a manifest, in the first process.
 
-    Returns
-    -------
-    embeddings : np.ndarray or None
-        float32 (num_recordings, size) in the first process; rows of those that failed are unset.
+    Arguments
+    ---------
+    embeddings : np.ndarray
+        float32 (num_recordings, size); rows of those that failed are unset.
     failures : dict
-        Row -> what is wrong, in the first process.
+        Row -> what is wrong.
+    alignments : dict
+        Row -> float32 (states, heads), if they were asked for.
     """
+
+    embeddings: np.ndarray
+    failures: dict
+    alignments: dict
+
+
+def embed(hparams, model, recorder, manifest_path, device, progress):
+    """Embeds a manifest, shared out among the processes: Embedded in the first, None in others."""
+    processes.check_shared(manifest_path)
     precision = hparams["precision"]
     loader = utterance_loader(
         manifest_path,
@@ -92,10 +112,10 @@ def embed(hparams, model, recorder, manifest_path, device, progress):
         runtime.num_reading_workers(hparams["num_workers"], device),
         keep_going=True,
     )
-    failures = []
+    failures = {}
 
     def after_batch(batch):
-        failures.extend(batch.failures)
+        failures.update(batch.failures)
         if recorder:
             recorder.after_batch(batch)
 
@@ -109,19 +129,30 @@ def embed(hparams, model, recorder, manifest_path, device, progress):
         after_batch=after_batch,
     )
     embeddings = processes.gather_rows(indices, rows, len(loader.dataset), device)
-    shares = processes.gather(failures) or []
-    return embeddings, {row: problem for share in shares for row, problem in share}
+    shares = processes.gather((failures, recorder.alignments if recorder else {}))
+    if embeddings is None:
+        return None
+    failures, alignments = (
+        functools.reduce(operator.or_, parts) for parts in zip(*shares, strict=True)
+    )
+    return Embedded(embeddings.numpy(), failures, alignments)
 
 
-def write(hparams, path, file_format, ids, embeddings, alignments):
-    """Writes everything; returns the paths."""
+def write(hparams, ids, embedded):
+    """Writes what was embedded, and says where."""
+    path, file_format = split_format(hparams["out"], hparams["format"])
+    rows = [row for row in range(len(ids)) if row not in embedded.failures]
+    if not rows:
+        return
+    embeddings, ids = embedded.embeddings[rows], [ids[row] for row in rows]
     if hparams["unit_length"]:
-        embeddings = unit_length(embeddings)
+        embeddings = unit_length(embeddings, ids)
     paths = write_embeddings(path, file_format, ids, embeddings)
-    if alignments is not None:
+    if hparams["alignment"]:
         path = path.with_name(f"{path.name}.alignment")
+        alignments = [embedded.alignments[row] for row in rows]
         paths += write_alignments(path, file_format, ids, alignments)
-    return paths
+    print(f"{len(ids)} embeddings: {', '.join(map(str, paths))}")
 
 
 def extract(hparams, model, recorder, folder, run_opts):
@@ -132,30 +163,18 @@ def extract(hparams, model, recorder, folder, run_opts):
     InputError
         At the end, if some of them failed.
     """
-    path, file_format = split_format(hparams["out"], hparams["format"])
     progress = not run_opts.noprogressbar
     problems, places = processes.on_first(
-        lambda: prepare(hparams, file_format, folder, model["sample_rate"], progress)
+        lambda: prepare(hparams, folder, model["sample_rate"], progress)
     )
-    manifest = folder / "found.csv"
-    processes.check_shared(manifest)
-    ids = [row["ID"] for row in read_manifest(manifest)]
-    if not ids:
-        problems.raise_if_any()
-    embeddings, failures = embed(hparams, model, recorder, manifest, run_opts.device, progress)
-    alignments = processes.gather(recorder.alignments) if recorder else None
-    if processes.rank() > 0:
+    manifest = folder / MANIFEST
+    embedded = embed(hparams, model, recorder, manifest, run_opts.device, progress)
+    if embedded is None:
         return
-    for row, problem in failures.items():
+    ids = [row["ID"] for row in read_manifest(manifest)]
+    for row, problem in embedded.failures.items():
         problems.add(*places[ids[row]], problem)
-    sound = [row for row in range(len(ids)) if row not in failures]
-    if alignments is not None:
-        noted = {row: one for share in alignments for row, one in share.items()}
-        alignments = [noted[row] for row in sound]
-    if sound:
-        kept = [ids[row] for row in sound]
-        paths = write(hparams, path, file_format, kept, embeddings[sound].numpy(), alignments)
-        print(f"{len(sound)} embeddings: {', '.join(map(str, paths))}")
+    write(hparams, ids, embedded)
     if problems:
         print(f"{len(problems)} failed:", file=sys.stderr)
     problems.raise_if_any()

@@ -86,7 +86,7 @@ class AttentiveStatistics(nn.Module):
         scores = []
         hook = self.pooling.conv.register_forward_hook(lambda *call: scores.append(call[-1]))
         with hook:
-            self(states, lengths)
+            self.forward(states, lengths)
         scores = scores[0].transpose(1, 2)
         mask = state_mask(states, lengths)
         return (scores if mask is None else scores.masked_fill(~mask, float("-inf"))).softmax(dim=1)
