@@ -85,6 +85,8 @@ def convert(original):
     num_blocks, pooling = _num_blocks(original), _pooling(original)
     names = _extractor_names(num_blocks, pooling), _classifier_names()
     _check_names(original, names[0] | names[1])
+    if pooling is None:
+        raise _no_equal(original, "no parameters of a pooling, as with 'Statistical' pooling")
     architecture = _architecture(original, num_blocks, pooling)
     expected = [module.state_dict() for module in _modules(original, architecture)]
     _check_values(original, names[0] | names[1], expected[0] | expected[1], architecture)
@@ -98,15 +100,11 @@ def _num_blocks(original):
 
 
 def _pooling(original):
-    prefix = "poolingLayer."
-    names = [name.removeprefix(prefix) for name in original.parameters if name.startswith(prefix)]
-    for pooling, (_, own) in POOLINGS.items():
-        if own.keys() & set(names):
+    """Which of the POOLINGS has one of the parameters; None if none has."""
+    for pooling, (_, names) in POOLINGS.items():
+        if any(f"poolingLayer.{name}" in original.parameters for name in names):
             return pooling
-    raise _no_equal(
-        original,
-        f"a pooling of {listed(names)}" if names else "no parameters of a pooling ('Statistical')",
-    )
+    return None
 
 
 def _no_equal(original, what):
@@ -123,7 +121,8 @@ def _extractor_names(num_blocks, pooling):
     for block, conv, kind in itertools.product(range(num_blocks), range(2), ("weight", "bias")):
         theirs = f"front_end.conv{block + 1}{conv + 1}.{kind}"
         names[theirs] = f"front_end.blocks.{block}.convs.{conv}.{kind}"
-    for theirs, own in POOLINGS[pooling][1].items():
+    pooling_names = POOLINGS[pooling][1] if pooling else {}
+    for theirs, own in pooling_names.items():
         names[f"poolingLayer.{theirs}"] = f"pooling.{own}"
     return names | _layer_names(_LAYERS)
 
@@ -148,8 +147,7 @@ def _check_names(original, names):
     unknown = [name for name in original.parameters if name not in {*names, *unused}]
     for what, found in (("missing", missing), ("unknown", unknown)):
         if found:
-            message = f"{len(found)} parameters are {what}: {listed(found)}"
-            problems.add(original.path, None, message)
+            problems.add(original.path, None, f"{what} parameters ({len(found)}): {listed(found)}")
     problems.raise_if_any()
 
 
@@ -223,6 +221,6 @@ def _check_values(original, names, expected, architecture):
             problems.add(original.path, None, f"{message} in {architecture.describe()}")
         elif found.is_floating_point() != wanted.is_floating_point():
             problems.add(original.path, None, f"{name} has numbers of the type {found.dtype}")
-        elif not found.isfinite().all():
+        elif not found.to(wanted.dtype).isfinite().all():
             problems.add(original.path, None, f"{name} has values that are no finite numbers")
     problems.raise_if_any()
