@@ -1,7 +1,8 @@
-"""Files that exist whole or not at all."""
+"""Files and folders that exist whole or not at all."""
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 from local.errors import InputError
@@ -43,6 +44,37 @@ def replacing(path, flush=True):
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(folder):
+    """Raises an InputError if there is something that would be replaced."""
+    path = Path(folder)
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path}: exists already: give another folder, or delete it")
+
+
+@contextlib.contextmanager
+def new_directory(folder):
+    """A temporary directory beside `folder`: gets its name when the block ends, or is deleted.
+
+    Raises
+    ------
+    InputError
+        If it exists, unless it is empty, or can't be written.
+    """
+    folder = Path(folder).absolute()
+    refuse_existing(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        with writing(folder):
+            temporary.mkdir(parents=True)
+            yield temporary
+            os.replace(temporary, folder)
+            flush_to_disk(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -8,11 +8,8 @@ what the shapes of its parameters say; nothing in the checkpoint is executed.
 """
 
 import argparse
-import contextlib
 import math
-import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -43,8 +40,7 @@ from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 
 from local import model_dir
-from local.atomic import flush_to_disk, writing
-from local.errors import InputError
+from local.atomic import new_directory, refuse_existing
 from local.original_checkpoint import read_original
 from local.original_weights import NUM_MELS, convert
 
@@ -131,27 +127,6 @@ def definition(architecture, known, out_dir):
     return resolve_references(text, settings, overrides_must_match=True).read()
 
 
-def check_is_new(out_dir):
-    """Raises an InputError if something is there already; an empty folder is nothing."""
-    if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
-        raise InputError(f"{out_dir}: is there already: choose another --out_dir, or remove it")
-
-
-@contextlib.contextmanager
-def whole_folder(path):
-    """A temporary folder beside `path`: takes its place when the block ends, or is removed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.mkdir()
-            yield temporary
-            os.replace(temporary, path)
-            flush_to_disk(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def write_model(original, converted, hyperparams, out_dir):
     """Writes the model directory, whole or not at all.
 
@@ -175,7 +150,7 @@ def write_model(original, converted, hyperparams, out_dir):
         "epoch": original.epoch,
         "eer_percent": None,  # the checkpoint does not say
     }
-    with whole_folder(out_dir.resolve()) as folder:
+    with new_directory(out_dir) as folder:
         (folder / "hyperparams.yaml").write_text(hyperparams, encoding="utf-8")
         model_dir.save_config(folder, converted.architecture.num_speakers)
         name = model_dir.save_weights(folder, content).name
@@ -199,8 +174,7 @@ def report(original, architecture, normalization, path):
 def main(arguments):
     """Converts the checkpoint of the command line."""
     options = parse_arguments(arguments)
-    with writing(options.out_dir):
-        check_is_new(options.out_dir)
+    refuse_existing(options.out_dir)
     original = read_original(options.checkpoint)
     converted = convert(original)
     known = known_settings(original.settings)

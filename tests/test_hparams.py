@@ -19,6 +19,7 @@ SCRIPTS = {
     "verify.yaml": ("verify.py",),
     "calibrate.yaml": ("calibrate.py",),
     "embed.yaml": ("extract_embeddings.py",),
+    "export.yaml": ("export_model.py",),
 }
 # Read by sb.Brain itself, from the hparams.
 BRAIN_OPTIONS = {"precision", "eval_precision", "max_grad_norm", "grad_accumulation_factor"}

@@ -380,7 +380,7 @@ def test_poolings_without_an_equal_are_refused_by_name(tmp_path):
 def test_folder_that_holds_something_is_left_as_it_is(content, tmp_path):
     out_dir = convert_file(content, tmp_path)
     before = {path.name: path.read_bytes() for path in out_dir.iterdir()}
-    with pytest.raises(InputError, match="model: is there already: choose another --out_dir"):
+    with pytest.raises(InputError, match="model: exists already: give another"):
         convert_file(content | {"step": 1300}, tmp_path)
     assert {path.name: path.read_bytes() for path in out_dir.iterdir()} == before
 
@@ -422,4 +422,4 @@ def test_script_runs_from_elsewhere_and_says_what_is_next(tmp_path):
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["original"]
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 1 and "Traceback" not in again.stderr
-    assert "results/original: is there already" in again.stderr
+    assert "results/original: exists already" in again.stderr

@@ -1,0 +1,182 @@
+"""The README.md of an exported model: a Hugging Face model card, filled in from the run."""
+
+import json
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from local.errors import InputError
+from local.export.jinja import template
+from local.lists import read_text
+from local.manifests import read_manifest
+from local.model_dir import MODEL_FILE, weight_files
+from local.summary import summary_rows
+
+MANIFEST_FILE = "manifests/train.csv"
+METRICS_FILE = "verification/metrics.json"
+# Settings that are paths, of which the card has the last part, and what it calls them.
+PATHS = {
+    "train_labels_path": "labels",
+    "train_data_dir": "audio",
+    "init_from": "began with the weights of",
+}
+# Of the settings of a training, those that a reader wants to know beside the network's.
+SETTINGS = (
+    "loss",
+    "opt_class",
+    "lr_schedule",
+    "number_of_epochs",
+    "validate_every",
+    "batch_size",
+    "chunk_samples",
+    "normalize_over",
+    "max_masked_mels",
+    "average_decay",
+    "seed",
+)
+
+
+class Result(NamedTuple):
+    """The figures of a system: its name, (what, value) rows, and what is to say of them."""
+
+    name: str
+    rows: list
+    remark: str
+
+
+def write_card(folder, name, trained, embedding_size, results):
+    """Writes README.md; what is not known is left out.
+
+    Arguments
+    ---------
+    folder : Path
+        Where everything else of the export is.
+    name : str
+        What the directory will be called.
+    trained : local.export.trained.Trained
+    embedding_size : int
+    results : list of Result
+        From `read_results`.
+    """
+    model = trained.model
+    eer_percent = model["eer_percent"]
+    is_known = eer_percent is not None and math.isfinite(eer_percent)
+    card = template("model_card.md.j2", cell=_cell).render(
+        name=name,
+        embedding_size=embedding_size,
+        sample_rate=model["sample_rate"],
+        num_parameters=sum(p.numel() for p in model["extractor"].parameters()),
+        num_speakers=trained.classifier and trained.classifier["num_speakers"],
+        step=model["step"],
+        weights_name=weight_files(folder)[-1].name,
+        has_onnx=(folder / "model.onnx").exists(),
+        data=training_data(trained.folder / MANIFEST_FILE, trained.config),
+        definition=(trained.folder / MODEL_FILE).read_text(encoding="utf-8").rstrip(),
+        settings=training_settings(trained.config),
+        results=results,
+        eer_percent=eer_percent if is_known else None,
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def training_data(manifest_path, config):
+    """What is known of the training data: (what, value) rows.
+
+    Of directories and files of the settings only the names are told, not where they are.
+    """
+    rows = []
+    if manifest_path.is_file():
+        speakers, num_utterances, seconds = set(), 0, 0.0
+        for row in read_manifest(manifest_path):
+            speakers.add(row["spk_id"])
+            num_utterances += 1
+            seconds += float(row["duration"])
+        rows += [
+            ("speakers", f"{len(speakers):,}"),
+            ("utterances", f"{num_utterances:,}"),
+            ("hours", f"{seconds / 3600:,.1f}" if seconds >= 360 else f"{seconds / 3600:.3f}"),
+        ]
+    elif config.get("num_speakers"):
+        rows.append(("speakers", f"{config['num_speakers']:,}"))
+    for key, what in PATHS.items():
+        if config.get(key):
+            rows.append((what, f"`{Path(config[key]).name}`"))
+    return rows
+
+
+def training_settings(config):
+    """(what, value) rows of the settings of `SETTINGS`, as far as they are there.
+
+    Example
+    -------
+    >>> training_settings({"opt_class": {"class": "!name:torch.optim.Adam", "lr": 0.1}, "seed": 1})
+    [('opt_class', 'Adam (lr 0.1)'), ('seed', '1')]
+    """
+    return [(key, _described(config[key])) for key in SETTINGS if config.get(key) is not None]
+
+
+def _described(value):
+    if not isinstance(value, dict):
+        return str(value)
+    arguments = [f"{key} {_described(item)}" for key, item in value.items() if key != "class"]
+    name = value.get("class", "").rpartition(".")[2]
+    return f"{name} ({', '.join(arguments)})"
+
+
+def _cell(text):
+    """Text for a cell of a table in Markdown."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def read_results(model_dir, metrics_path=None):
+    """The figures of verification, of one system or of several.
+
+    Arguments
+    ---------
+    model_dir : str or Path
+    metrics_path : str or Path, optional
+        A metrics.json of recipes/verify.py, if not the one in model_dir.
+
+    Returns
+    -------
+    results : list of Result
+        Empty if no file is named and none is in model_dir.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, or holds no figures of a verification.
+    """
+    path = Path(metrics_path or Path(model_dir) / METRICS_FILE)
+    if not metrics_path and not path.exists():
+        return []
+    try:
+        metrics = json.loads(read_text(path))
+        systems = metrics.get("systems", {"": metrics})
+        return [_result(name, summary) for name, summary in systems.items()]
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is no metrics.json of recipes/verify.py ({error!r})") from error
+
+
+def _result(name, summary):
+    rows = [("trials", f"{summary['num_trials']:,}")]
+    intervals = summary.get("intervals", {})
+    for key, what in summary_rows(summary):
+        if key == "eer_percent" or key.startswith("min_dcf"):
+            decimals, unit = (2, " %") if key == "eer_percent" else (3, "")
+            rows.append((what, _figure(summary[key], intervals.get(key), decimals, unit)))
+    remark = ""
+    if "eer_percent" in intervals:
+        remark = (
+            f"In brackets: 95 % intervals, of {summary['num_draws']:,} draws of the "
+            f"{summary['num_speakers']:,} speakers of the trials."
+        )
+    return Result(name, rows, remark)
+
+
+def _figure(value, interval, decimals, unit):
+    text = f"{value:.{decimals}f}{unit}"
+    if interval:
+        low, high = interval
+        text += f" [{low:.{decimals}f}, {high:.{decimals}f}]"
+    return text

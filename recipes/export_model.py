@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Makes a trained model usable elsewhere: for SpeechBrain, ONNX Runtime and the Hugging Face Hub.
+
+    python recipes/export_model.py hparams/export.yaml --model_dir DIR --export_dir NEW_DIR
+
+What is written needs nothing of this recipe, and can be moved and published as it is.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from local import command_line
+
+if __name__ == "__main__":
+    command_line.answer_help(__doc__, ROOT / "hparams" / "export.yaml")
+
+import logging
+
+from local.atomic import new_directory, refuse_existing
+from local.export.model_card import read_results, write_card
+from local.export.speechbrain_dir import compare, write_speechbrain
+from local.export.trained import read_trained, write_model_dir
+
+ONNX_FILES = {"model.onnx": "waveform", "model_features.onnx": "features"}
+# What each file is; those that are not there are not told of.
+CONTENTS = {
+    "README.md": "model card: the licence is for you to fill in",
+    "hyperparams.yaml": "SpeechBrain: the model and its source",
+    "embedding_model.ckpt": "SpeechBrain: weights",
+    "classifier.ckpt": "SpeechBrain: weights of the classifier of the training speakers",
+    "label_encoder.ckpt": "SpeechBrain: their labels",
+    "config.json": "Hugging Face Hub: what loads the model",
+    "model.yaml": "this recipe: the model",
+    "config.pkl": "this recipe: the settings of the training",
+    "model_*.pt": "this recipe: weights, without the optimizer",
+    "model.onnx": "ONNX: waveforms to embeddings",
+    "model_features.onnx": "ONNX: log-mel features to embeddings",
+}
+
+
+def write_onnx_files(model, folder):
+    """Writes both kinds; returns the largest difference of each to the model: {file: float}."""
+    # Only here: onnx takes a second to import, and may be left out.
+    from local.export.onnx_model import write_onnx
+
+    return {name: write_onnx(model, folder / name, kind) for name, kind in ONNX_FILES.items()}
+
+
+def export(hparams):
+    """Exports the model that the settings describe.
+
+    Returns
+    -------
+    cosine : float
+        Between an embedding of the exported model and the model's own.
+    differences : dict
+        From `write_onnx_files`; empty without ONNX.
+    """
+    export_dir = Path(hparams["export_dir"])
+    refuse_existing(export_dir)
+    trained = read_trained(hparams["model_dir"])
+    results = read_results(hparams["model_dir"], hparams["metrics"])
+    with new_directory(export_dir) as folder:
+        write_speechbrain(trained, folder)
+        write_model_dir(trained, folder)
+        cosine, embedding_size = compare(trained, folder)
+        differences = write_onnx_files(trained.model, folder) if hparams["onnx"] else {}
+        write_card(folder, export_dir.resolve().name, trained, embedding_size, results)
+    return cosine, differences
+
+
+def print_results(export_dir, cosine, differences):
+    """What is there, how well it agrees with the model, and how to load it."""
+    print(f"{export_dir}:")
+    for pattern, what in CONTENTS.items():
+        for path in export_dir.glob(pattern):
+            print(f"  {path.name:<22} {what}")
+    print(f"\nEmbedding of a drawn voice by SpeechBrain and by this recipe: cosine {cosine:.7f}")
+    for name, difference in differences.items():
+        print(f"{name}: embeddings differ from the model's by up to {difference:.1e}")
+    print(
+        "\nTo use it, anywhere:\n"
+        "    from speechbrain.inference.speaker import SpeakerRecognition\n"
+        f"    model = SpeakerRecognition.from_hparams(source={str(export_dir.resolve())!r})\n"
+        "    score, _ = model.verify_files('one.wav', 'another.wav')"
+    )
+
+
+def main(arguments):
+    """Exports a model and says what was written."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    _, hparams, _, _ = command_line.load_hparams(arguments)
+    print_results(Path(hparams["export_dir"]), *export(hparams))
+
+
+if __name__ == "__main__":
+    command_line.run(main)
