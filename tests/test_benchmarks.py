@@ -13,6 +13,8 @@ from benchmarks.timing import Times, interleaved
 RUN = Path(__file__).parent / "benchmarks" / "run.py"
 SUBJECTS = ("checkpoints", "chunk_reading", "classifier", "evaluation", "log_mel", "metrics")
 SUBJECTS += (
+    "embeddings",
+    "feature_script",
     "preparation",
     "score_files",
     "score_norm",

@@ -28,7 +28,9 @@ os.environ["TQDM_DISABLE"] = "1"
 
 SUBJECTS = (
     "log_mel",
+    "feature_script",
     "chunk_reading",
+    "embeddings",
     "training",
     "validation",
     "sharing",
