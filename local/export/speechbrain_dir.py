@@ -5,13 +5,13 @@ The source of the model's classes travels in hyperparams.yaml: see `hyperparams.
 
 import json
 
-import numpy as np
 import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from local.errors import InputError
 from local.export import interface
 from local.export.bundle import bundle, bundle_name
+from local.export.drawn_voice import drawn_voice
 from local.export.jinja import template
 from local.export.trained import make_classifier
 from local.export.yaml_text import block_text, flow_text, named_modules, with_module
@@ -91,26 +91,3 @@ def compare(trained, folder):
             f"model's own (cosine {cosine}): are there numbers that are not finite?"
         )
     return cosine, len(ours)
-
-
-def drawn_voice(sample_rate, seconds=3.0, seed=0):
-    """Something like a voice: harmonics of a pitch that moves, rising and falling, and noise.
-
-    Returns
-    -------
-    samples : np.ndarray
-        int16 (samples,)
-
-    Example
-    -------
-    >>> drawn_voice(16000).shape
-    (48000,)
-    """
-    rng = np.random.default_rng(seed)
-    time = np.arange(int(seconds * sample_rate)) / sample_rate
-    pitch = 120.0 * (1.0 + 0.2 * np.sin(2.0 * np.pi * 0.7 * time))
-    phase = 2.0 * np.pi * np.cumsum(pitch) / sample_rate
-    voice = sum(np.sin(number * phase) / number for number in range(1, 30))
-    loudness = 0.1 + np.abs(np.sin(2.0 * np.pi * 1.5 * time))
-    samples = 4000.0 * loudness * voice + 100.0 * rng.standard_normal(len(time))
-    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)

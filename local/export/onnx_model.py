@@ -1,0 +1,174 @@
+"""A trained model as ONNX: waveforms, or their features, to embeddings."""
+
+import contextlib
+import copy
+import logging
+import warnings
+from unittest import mock
+
+import numpy as np
+import torch
+from speechbrain.lobes.models import ECAPA_TDNN
+
+from local.atomic import replacing
+from local.errors import InputError
+from local.export.drawn_voice import drawn_voice
+
+# Of the largest value of an embedding: how far ONNX Runtime may be from torch.
+TOLERANCE = 1e-4
+# What the file is tried on.
+TRIED_SECONDS = (0.02, 1.0, 3.7, 10.0)
+TRIED_BATCHES = (1, 3)
+KINDS = {
+    "waveform": ("waveforms", "samples from -1 to 1: (batch, samples)"),
+    "features": ("features", "normalised log-mel features: (batch, frames, num_mels)"),
+}
+
+
+class FeaturesInside(torch.nn.Module):
+    """Waveforms to embeddings by what ONNX has.
+
+    A convolution cuts out the frames, windows and transforms them: its kernels are the window times
+    the cosines and sines of the Fourier transform. In float32 it is as exact as the FFT, and
+    log-mel values differ by up to 1e-4.
+
+    Arguments
+    ---------
+    features : local.features.LogMel
+    extractor : local.models.embedding.EmbeddingExtractor
+    """
+
+    def __init__(self, features, extractor):
+        super().__init__()
+        self.features = features
+        self.extractor = extractor
+        size = features.fft_size
+        cycles = np.arange(size // 2 + 1)[:, None] * np.arange(size) % size
+        angles = 2 * np.pi * cycles / size
+        window = features.window.double().numpy()
+        kernels = np.concatenate([window * np.cos(angles), window * np.sin(angles)])
+        self.register_buffer("kernels", torch.tensor(kernels, dtype=torch.float32)[:, None])
+
+    def forward(self, waveforms):
+        """(batch, samples) from -1 to 1 -> (batch, embedding_size)."""
+        features = self.features
+        signal = waveforms * 32768.0
+        previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
+        signal = signal - features.preemphasis * previous
+        missing = torch.sym_max(0, features.fft_size - signal.shape[1])
+        signal = torch.nn.functional.pad(signal, (0, missing))
+        spectrum = torch.nn.functional.conv1d(signal[:, None], self.kernels, stride=features.hop)
+        real, imaginary = spectrum.chunk(2, dim=1)
+        magnitude = (real * real + imaginary * imaginary).sqrt().transpose(1, 2)
+        log_mel = (magnitude @ features.filters).clamp(min=1.0).log()
+        return self.extractor(features(log_mel)[0])
+
+
+def write_onnx(model, path, kind="waveform"):
+    """Writes a model as an ONNX file, and tries it with ONNX Runtime.
+
+    Any number of recordings of one length go in at once. Output: `embeddings`, float32
+    (batch, embedding_size).
+
+    Arguments
+    ---------
+    model : dict
+        See `local.model_dir.load_model`; it is left as it is.
+    path : str or Path
+        Written whole, and only if it gives the embeddings of the model.
+    kind : str
+        "waveform": the input is `waveforms`, float32 (batch, samples) from -1 to 1 at the model's
+        rate; "features": `features`, float32 (batch, frames, num_mels), normalised.
+
+    Returns
+    -------
+    difference : float
+        The largest between embeddings of ONNX Runtime and of torch, as a share of the largest value
+        of an embedding.
+
+    Raises
+    ------
+    InputError
+        If the file can't be written, or the difference is above `TOLERANCE`.
+    """
+    features = copy.deepcopy(model["features"]).cpu()
+    extractor = copy.deepcopy(model["extractor"]).cpu().eval()
+    network = FeaturesInside(features, extractor) if kind == "waveform" else extractor
+    content = _exported(network.eval(), kind, features.num_mels, model["sample_rate"])
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+        difference = _difference(temporary, kind, features, extractor, model["sample_rate"])
+        if not difference <= TOLERANCE:
+            raise InputError(
+                f"{path}: its embeddings differ from the model's by {difference:.1e} of their "
+                f"largest value, which is more than {TOLERANCE:g}: it is not kept"
+            )
+    return difference
+
+
+def _exported(network, kind, num_mels, sample_rate):
+    """The file as bytes."""
+    import onnx
+
+    name, what = KINDS[kind]
+    batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=1)
+    example = torch.zeros(2, 8000) if kind == "waveform" else torch.zeros(2, 50, num_mels)
+    with _quiet(), _without_lengths():
+        program = torch.onnx.export(
+            network.to(memory_format=torch.contiguous_format),
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: batch, 1: length},),
+            input_names=[name],
+            output_names=["embeddings"],
+            verbose=False,
+        )
+    content = program.model_proto
+    content.doc_string = f"Speaker embeddings of {what}, at {sample_rate} Hz."
+    onnx.helper.set_model_props(content, {"sample_rate": str(sample_rate)})
+    onnx.checker.check_model(content)
+    return content.SerializeToString()
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without what the exporter says of itself."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _without_lengths():
+    """SpeechBrain's pooling asks for the batch size as a number, for a mask of nothing but ones."""
+    return mock.patch.object(
+        ECAPA_TDNN,
+        "length_to_mask",
+        lambda lengths, max_len, device: torch.ones(lengths.shape[0], max_len, device=device),
+    )
+
+
+def _difference(path, kind, features, extractor, sample_rate):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    largest, differences = 0.0, []
+    for seconds in TRIED_SECONDS:
+        for batch_size in TRIED_BATCHES:
+            voices = [drawn_voice(sample_rate, seconds, seed) for seed in range(batch_size)]
+            waveforms = torch.from_numpy(np.stack(voices))
+            with torch.no_grad():
+                values, _ = features(waveforms)
+                ours = extractor(values).numpy()
+            given = (
+                waveforms.numpy() / np.float32(32768.0) if kind == "waveform" else values.numpy()
+            )
+            (theirs,) = session.run(["embeddings"], {KINDS[kind][0]: given})
+            differences.append(np.abs(theirs - ours).max())
+            largest = max(largest, np.abs(ours).max())
+    # A NaN anywhere makes it NaN.
+    return float(np.max(differences) / largest)

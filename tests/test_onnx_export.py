@@ -1,0 +1,144 @@
+"""Models as ONNX, run by ONNX Runtime."""
+
+import copy
+import functools
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from local.errors import InputError
+from local.export import onnx_model
+from local.export.drawn_voice import drawn_voice
+from local.export.onnx_model import write_onnx
+from local.features import LogMel
+from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.pooling import make_pooling
+from local.models.vgg import VGG
+
+# An export takes seconds: what has code of its own is spread over a few models.
+MODELS = {
+    "multi_head": {
+        "normalization": "cmvn",
+        "channels": [2, 4, 8, 16],
+        "hidden_size": 10,
+        "relu": True,
+    },
+    "double_multi_head": {"normalization": "none", "batch_norm": False},
+    "attentive_statistics": {},
+}
+
+
+def make_model(
+    pooling="statistics",
+    channels=(4, 8, 16),
+    batch_norm=True,
+    normalization="cmn",
+    hidden_size=0,
+    relu=False,
+):
+    torch.manual_seed(0)
+    extractor = EmbeddingExtractor(
+        VGG(list(channels), batch_norm=batch_norm),
+        functools.partial(make_pooling, name=pooling, num_heads=4, attention_size=8),
+        functools.partial(EmbeddingHead, embedding_size=12, hidden_size=hidden_size, relu=relu),
+    )
+    features = LogMel(normalization=normalization)
+    return {"sample_rate": 16000, "features": features, "extractor": extractor}
+
+
+@pytest.fixture(scope="module")
+def statistics(tmp_path_factory):
+    """A model, and its ONNX file, in a folder of its own."""
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    model = make_model()
+    model["extractor"].train()
+    before = copy.deepcopy(model["extractor"].state_dict())
+    assert write_onnx(model, path) < 1e-4
+    return model, path, before
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def exported(request, tmp_path_factory):
+    """A model, and the session of its ONNX file."""
+    model = make_model(request.param, **MODELS[request.param])
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    assert write_onnx(model, path) < 1e-4
+    return model, onnxruntime.InferenceSession(path)
+
+
+def embed(model, waveforms):
+    model["extractor"].eval()
+    with torch.no_grad():
+        return model["extractor"](model["features"](waveforms)[0]).numpy()
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_waveforms_of_any_length_give_the_embeddings_of_the_model(exported, batch_size):
+    model, session = exported
+    for num_samples in (1, 100, 511, 512, 513, 671, 672, 7777, 40000):
+        samples = [drawn_voice(16000, 3.0, seed)[-num_samples:] for seed in range(batch_size)]
+        waveforms = np.stack(samples)
+        (embeddings,) = session.run(None, {"waveforms": waveforms / np.float32(32768)})
+        expected = embed(model, torch.from_numpy(waveforms))
+        assert embeddings.shape == (batch_size, 12)
+        assert np.abs(embeddings - expected).max() < 1e-4 * max(1.0, np.abs(expected).max())
+
+
+def test_the_file_is_whole_and_says_what_it_is(statistics):
+    _, path, _ = statistics
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+    content = onnx.load(path)
+    onnx.checker.check_model(content, full_check=True)
+    assert {prop.key: prop.value for prop in content.metadata_props}["sample_rate"] == "16000"
+    (given,) = onnxruntime.InferenceSession(path).get_inputs()
+    assert given.name == "waveforms" and given.type == "tensor(float)"
+    assert all(isinstance(axis, str) for axis in given.shape)
+
+
+def test_the_model_stays_as_it_is(statistics):
+    model, _, before = statistics
+    extractor = model["extractor"]
+    assert extractor.training
+    weight = extractor.front_end.blocks[1].convs[0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(value, before[name]) for name, value in extractor.state_dict().items())
+
+
+@pytest.mark.parametrize("pooling", ["temporal_average", "attention"])
+def test_features_of_any_length(tmp_path, pooling):
+    model = make_model(pooling)
+    write_onnx(model, tmp_path / "model.onnx", kind="features")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for num_frames in (1, 2, 16, 17, 333):
+        features = np.random.default_rng(0).normal(size=(3, num_frames, 80)).astype(np.float32)
+        (embeddings,) = session.run(None, {"features": features})
+        with torch.no_grad():
+            expected = model["extractor"].eval()(torch.from_numpy(features)).numpy()
+        assert np.allclose(embeddings, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("change, shown", [(1.001, "1.0e-03"), (float("nan"), "nan")])
+def test_a_file_that_differs_from_the_model_is_not_kept(
+    statistics, tmp_path, monkeypatch, change, shown
+):
+    model, path, _ = statistics
+    changed = {**model, "extractor": copy.deepcopy(model["extractor"])}
+    norm = changed["extractor"].head.norm
+    norm.weight.data *= change
+    norm.bias.data *= change
+    content = path.read_bytes()
+    monkeypatch.setattr(onnx_model, "_exported", lambda *arguments: content)
+    with pytest.raises(InputError, match=f"model.onnx: its embeddings differ .* by {shown}"):
+        write_onnx(changed, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_cannot_be_written(statistics, tmp_path, monkeypatch):
+    model, path, _ = statistics
+    content = path.read_bytes()
+    monkeypatch.setattr(onnx_model, "_exported", lambda *arguments: content)
+    with pytest.raises(InputError, match="can't be written"):
+        write_onnx(model, tmp_path / "none" / "model.onnx")
