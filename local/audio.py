@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from local.errors import InputError
+from local.packed_audio import PackedAudio
 from local.pcm_wav import PcmWav
 
 # In the order in which they are tried.
@@ -166,11 +167,11 @@ def _read_window(file, start, stop, length, rng):
 @contextlib.contextmanager
 def _opened(path):
     try:
-        with PcmWav.open(path) or soundfile.SoundFile(path) as file:
+        with PcmWav.open(path) or PackedAudio.open(path) or soundfile.SoundFile(path) as file:
             yield file
     except soundfile.SoundFileError as error:
         raise InputError(
-            f"{path}: can't be read ({error}): was it moved or changed after its manifest was made?"
+            f"{path}: can't be read ({error}): was it changed since it was checked?"
         ) from error
 
 

@@ -51,7 +51,10 @@ AUDIO = FileKind("audio", "audio", EXTENSIONS, check_audio)
 
 
 class Audio(NamedTuple):
-    """An audio file that was looked for: `info` if it is there and sound, else the `problem`."""
+    """An audio file that was looked for: `info` if it is there and sound, else the `problem`.
+
+    `start` is the first sample of the utterance, which packed audio has in the middle of a file.
+    """
 
     path: str
     size: int = 0
@@ -59,6 +62,7 @@ class Audio(NamedTuple):
     info: AudioInfo | None = None
     is_new: bool = False
     problem: str | None = None
+    start: int = 0
 
 
 class AudioTable:

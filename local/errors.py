@@ -50,7 +50,9 @@ class Problems:
         self._count += 1
         if len(self._shown) < self._max_shown:
             place = f"{path}:{line}" if line is not None else f"{path}"
-            self._shown.append(f"{place}: {message}")
+            # Of an audio file that no list mentions, the message names the same path.
+            is_named = message.startswith(f"{place} ")
+            self._shown.append(message if is_named else f"{place}: {message}")
 
     def raise_if_any(self):
         """Raises an InputError with the first problems in full and the count of the rest."""

@@ -15,7 +15,7 @@ from local.audio import find_audio, read_audio
 from local.audio_check import check_audio
 from local.corpora.recordings import utterance_name
 from local.errors import InputError
-from local.feature_files import PICKLE, read_features, write_features
+from local.feature_files import PICKLE, check_features, read_features, write_features
 from local.features import LogMel
 from local.signals import ignore_stopping
 
@@ -99,11 +99,10 @@ class FeatureExtractor(NamedTuple):
         try:
             if path.stat().st_mtime_ns < audio.stat().st_mtime_ns:
                 return False
-            first = read_features(path, 0, 1)
+            check_features(path, self.log_mel.num_mels, frame_rate=1)
+            return path.suffix == PICKLE or read_features(path, 0, 1).dtype == np.dtype(self.dtype)
         except (OSError, InputError):
             return False
-        is_right_type = path.suffix == PICKLE or first.dtype == np.dtype(self.dtype)
-        return is_right_type and first.shape[1] == self.log_mel.num_mels
 
 
 def extract_features(extractor, jobs, num_workers=None, progress=True):

@@ -64,7 +64,9 @@ def find_recordings(sources, problems):
     for source in sources:
         for identity, name, place in _entries(source, problems):
             first = first_places.setdefault(identity, place)
-            if first is place:
+            if not _is_text(name):
+                problems.add(ascii(name), None, "is not a UTF-8 name: rename it")
+            elif first is place:
                 recordings.add(identity, name, place)
             else:
                 problems.add(*place, f"'{identity}' is already in {_shown(first)}: left out here")
@@ -109,6 +111,14 @@ def _in_scp(path, problems):
             problems.add(path, line, "has more than 'ID PATH' (a path can't hold blanks)")
         else:
             yield identity, name[0], (path, line)
+
+
+def _is_text(name):
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(place):

@@ -18,6 +18,7 @@ from local.atomic import replacing
 from local.audio_table import AUDIO, examine_audio
 from local.errors import InputError, Problems
 from local.labels import read_labels
+from local.packed_index import find_packed, is_packed
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def prepare_training(
     labels_path : str or Path
         `PATH LABEL -1` a line.
     data_dir : str or Path
-        The directory in which the paths of the label file are looked up.
+        The directory in which the paths of the label file are looked up; it may hold packed audio.
     manifest_path : str or Path
         Where the manifest goes; its folder is made.
     sample_rate : int
@@ -227,6 +228,8 @@ def _examined(utterances, data_dir, manifest_path, num_workers, progress, kind):
     table_path = Path(manifest_path).with_suffix(f".{kind.table}.npz")
     # Paths are the same however the directory is given, so that what is kept is found again.
     data_dir = os.path.realpath(data_dir)
+    if kind is AUDIO and is_packed(data_dir):
+        return closing(find_packed(utterances.names, data_dir))
     # Closing it saves the table, also after an error.
     return closing(
         examine_audio(utterances.names, data_dir, table_path, num_workers, progress, kind)
@@ -237,7 +240,7 @@ def _refuse_repeats(utterances, audios):
     """Two names of one file ('a' and 'a.wav') are as wrong as one name twice."""
     first = {}
     for index, audio in enumerate(audios):
-        earlier = first.setdefault(audio.path, index)
+        earlier = first.setdefault((audio.path, audio.start), index)
         if earlier != index and not audio.problem:
             line = utterances.place(earlier)[1]
             name = utterances.names[earlier]
@@ -291,7 +294,8 @@ def _write_rows(temporary, path, utterances, sound, sample_rate):
             info = audio.info
             seconds = info.num_samples / info.sample_rate
             name, speaker = utterances.ids[index], utterances.speakers[index]
-            writer.writerow((name, round(seconds, 6), audio.path, 0, info.num_samples, speaker))
+            stop = audio.start + info.num_samples
+            writer.writerow((name, round(seconds, 6), audio.path, audio.start, stop, speaker))
             num_utterances += 1
             total_seconds += seconds
             num_resampled += info.sample_rate != sample_rate

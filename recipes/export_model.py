@@ -79,7 +79,7 @@ def print_results(export_dir, cosine, differences):
             print(f"  {path.name:<22} {what}")
     print(f"\nEmbedding of a drawn voice by SpeechBrain and by this recipe: cosine {cosine:.7f}")
     for name, difference in differences.items():
-        print(f"{name}: embeddings differ from the model's by up to {difference:.1e}")
+        print(f"{name}: embeddings differ by up to {difference:.1e} of their largest value")
     print(
         "\nTo use it, anywhere:\n"
         "    from speechbrain.inference.speaker import SpeakerRecognition\n"

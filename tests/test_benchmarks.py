@@ -15,6 +15,7 @@ SUBJECTS = ("checkpoints", "chunk_reading", "classifier", "evaluation", "log_mel
 SUBJECTS += (
     "embeddings",
     "feature_script",
+    "packed_audio",
     "preparation",
     "score_files",
     "score_norm",

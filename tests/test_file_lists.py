@@ -85,3 +85,11 @@ def test_nothing(tmp_path):
     (tmp_path / "empty.lst").touch()
     with pytest.raises(InputError, match="empty.lst: is empty"):
         find(tmp_path / "empty.lst")
+
+
+def test_a_file_name_that_is_no_text(tmp_path):
+    touch(tmp_path, "a.wav")
+    (tmp_path / b"\xff.wav".decode(errors="surrogateescape")).touch()
+    recordings, problems = find(tmp_path)
+    assert recordings.ids == ["a"]
+    assert r"\udcff.wav': is not a UTF-8 name: rename it" in messages(problems)

@@ -30,6 +30,7 @@ SUBJECTS = (
     "log_mel",
     "feature_script",
     "chunk_reading",
+    "packed_audio",
     "embeddings",
     "training",
     "validation",
