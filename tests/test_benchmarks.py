@@ -31,14 +31,28 @@ def run(*arguments):
     return subprocess.run([sys.executable, RUN, *arguments], capture_output=True, text=True)
 
 
-def test_every_subject_runs_on_small_sizes(tmp_path):
-    result = run("--quick", "--out_dir", tmp_path, *SUBJECTS)
-    assert result.returncode == 0, result.stderr
-    tables = json.loads((tmp_path / "benchmarks.json").read_text())["tables"]
-    assert len(tables) == len(SUBJECTS)
-    markdown = (tmp_path / "benchmarks.md").read_text()
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    """The folder and the process of a run of each half of the subjects, at the same time."""
+    started = []
+    for subjects in (SUBJECTS[::2], SUBJECTS[1::2]):
+        folder = tmp_path_factory.mktemp("out")
+        command = [sys.executable, RUN, "--quick", "--out_dir", folder, *subjects]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append((folder, len(subjects), subprocess.Popen(command, **pipes)))
+    return started
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_every_subject_runs_on_small_sizes(halves, half):
+    folder, num_subjects, process = halves[half]
+    printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    tables = json.loads((folder / "benchmarks.json").read_text())["tables"]
+    assert len(tables) == num_subjects
+    markdown = (folder / "benchmarks.md").read_text()
     for table in tables:
-        assert table["title"] in result.stdout and f"## {table['title']}" in markdown
+        assert table["title"] in printed and f"## {table['title']}" in markdown
         assert len(table["rows"]) > 1
         assert all(row["figure"] > 0 for row in table["rows"])
 

@@ -29,7 +29,8 @@ def measure(options):
             ),
             "the recipe, when all is there": lambda: run_recipe(folder, Path(name) / "kept"),
         }
-        times = interleaved(calls, rounds=1 if options.quick else 5)
+        rounds, warm_up = (1, 0) if options.quick else (5, 1)
+        times = interleaved(calls, rounds, warm_up)
         num_files = sum(path.suffix in AUDIO for path in folder.rglob("*"))
     rows = compared(times, {"librosa, pickles of float32": 2})
     kind = "real speech" if options.data_dir and not options.quick else "noise"

@@ -31,7 +31,8 @@ def measure(options):
         width = 8 if options.quick else 128
         groups = {count: Group(count, manifest_path, trials, width) for count in counts}
         calls = {count: group.validate for count, group in groups.items()}
-        times = interleaved(calls, rounds=1 if options.quick else 7)
+        rounds, warm_up = (1, 0) if options.quick else (7, 1)
+        times = interleaved(calls, rounds, warm_up)
         for group in groups.values():
             group.end()
         durations = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS).dataset.durations()

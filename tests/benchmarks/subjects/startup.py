@@ -36,7 +36,8 @@ def measure(options):
                 "-c", UP_TO_FIRST_STEP, *training
             ),
         }
-        times = interleaved(calls, rounds=1 if options.quick else 5)
+        rounds, warm_up = (1, 0) if options.quick else (5, 1)
+        times = interleaved(calls, rounds, warm_up)
     help_time, library_time, step_time = times.values()
     over_import = step_time.median - library_time.median
     rows = [Row(what, time.median, spread=time.spread) for what, time in times.items()]

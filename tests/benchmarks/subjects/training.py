@@ -63,7 +63,7 @@ def cpu_rows(folder, width, rounds, quick):
         f"K = {width}: the recipe, whole loop": loop,
         "the same, audio from WAV files": Loop(folder, settings | FROM_FILES),
     }
-    times = interleaved(networks | loops, rounds, at_once=STEPS_AT_ONCE)
+    times = interleaved(networks | loops, rounds, at_once=1 if quick else STEPS_AT_ONCE)
     network_rows = compared({what: times[what] for what in networks}, {CONTIGUOUS: 3, PLAIN: 3})
     ours = network_rows[0].figure
     if precision == "bf16":
