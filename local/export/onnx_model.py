@@ -54,7 +54,8 @@ class FeaturesInside(torch.nn.Module):
         features = self.features
         signal = waveforms * 32768.0
         previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
-        signal = signal - features.preemphasis * previous
+        # Not signal - preemphasis * previous: that would round on the scale of an offset.
+        signal = (signal - previous) + (1 - features.preemphasis) * previous
         missing = torch.sym_max(0, features.fft_size - signal.shape[1])
         signal = torch.nn.functional.pad(signal, (0, missing))
         spectrum = torch.nn.functional.conv1d(signal[:, None], self.kernels, stride=features.hop)
@@ -90,7 +91,11 @@ def write_onnx(model, path, kind="waveform"):
     ------
     InputError
         If the file can't be written, or the difference is above `TOLERANCE`.
+    ValueError
+        For another kind.
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
     features = copy.deepcopy(model["features"]).cpu()
     extractor = copy.deepcopy(model["extractor"]).cpu().eval()
     network = FeaturesInside(features, extractor) if kind == "waveform" else extractor

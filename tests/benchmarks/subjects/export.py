@@ -28,7 +28,9 @@ def measure(options):
     paths = recordings.names[:: max(1, len(recordings.names) // NUM_RECORDINGS)]
     with tempfile.TemporaryDirectory() as name:
         model_dir, export_dir = Path(name) / "model", Path(name) / "export"
-        data = trial_settings(options.data_dir) | {"number_of_epochs": "1"}
+        # The moving average would still be close to the weights that were drawn.
+        short = {"number_of_epochs": "1", "average_decay": "0"}
+        data = trial_settings(options.data_dir) | short
         train(options, data, model_dir, "fp32")
         export(model_dir, export_dir)
         calls = {
@@ -45,7 +47,7 @@ def measure(options):
         rows = compared(interleaved(turns, rounds=5))
     own = embeddings.pop("the recipe")
     for what, others in embeddings.items():
-        lowest = min(cosine(*pair) for pair in zip(own, others, strict=True))
+        lowest = float(min(cosine(*pair) for pair in zip(own, others, strict=True)))
         rows.append(
             Row(
                 f"{what}: 1 - lowest cosine to the recipe's embedding",
