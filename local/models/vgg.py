@@ -65,8 +65,8 @@ class Block(nn.Module):
         images = _fill_behind_(images, ends, float("-inf"))
         images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
         ends = ends and ends.halved()
-        # Behind the ends is minus infinity now, which no gradient can pass; without gradients it may
-        # stay until the block is done.
+        # Behind the ends is minus infinity now, which no gradient can pass; where there is none, it
+        # may stay until the block is done.
         return _fill_behind_(images, ends if torch.is_grad_enabled() else None, 0.0), ends
 
 
