@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from local.errors import Problems
-from local.manifests import read_manifest, write_manifest
+from local.manifest_files import read_manifest, write_manifest
 
 logger = logging.getLogger(__name__)
 

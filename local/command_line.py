@@ -88,6 +88,9 @@ def load_hparams(arguments, repeatable=None):
     import speechbrain as sb
     from hyperpyyaml import load_hyperpyyaml
 
+    # SpeechBrain says in each run that pictures, of which there are none, can't be saved.
+    train_logger = logging.getLogger("speechbrain.utils.train_logger")
+    train_logger.addFilter(lambda record: "torchvision" not in record.getMessage())
     arguments, presets = split_off(arguments, "preset")
     if repeatable:
         arguments, values = split_off(arguments, repeatable, many=True)

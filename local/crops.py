@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from local.manifests import read_manifest, write_manifest
+from local.manifest_files import read_manifest, write_manifest
 
 
 def write_crops(manifest_path, crops_path, num_crops, crop_seconds):

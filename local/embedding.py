@@ -11,7 +11,7 @@ from tqdm import tqdm
 from local import processes
 from local.errors import InputError
 from local.long_recordings import MAX_FRAMES, embed_by_parts
-from local.manifests import KEEP_DOLLARS
+from local.manifest_files import KEEP_DOLLARS
 from local.readers import read_utterance
 from local.signals import ignore_stopping
 from local.training_data import pad_waveforms

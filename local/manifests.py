@@ -1,7 +1,4 @@
-"""Label files and trials -> SpeechBrain CSV manifests, with every line and audio file checked.
-
-Read a manifest with `DynamicItemDataset.from_csv(path, replacements=KEEP_DOLLARS)`.
-"""
+"""Label files and trials -> SpeechBrain CSV manifests, with every line and audio file checked."""
 
 import csv
 import filecmp
@@ -18,21 +15,10 @@ from local.atomic import replacing
 from local.audio_table import AUDIO, examine_audio
 from local.errors import InputError, Problems
 from local.labels import read_labels
+from local.manifest_files import COLUMNS
 from local.packed_index import find_packed, is_packed
 
 logger = logging.getLogger(__name__)
-
-COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
-
-
-class _KeepDollars(dict):
-    def __missing__(self, name):
-        return f"${name}"
-
-
-# SpeechBrain takes `$name` in a CSV for a variable to replace, and has no way to escape it. These
-# replacements leave everything as it is, so that a path may hold a dollar sign.
-KEEP_DOLLARS = _KeepDollars()
 
 
 @dataclass(frozen=True)
@@ -181,40 +167,6 @@ def prepare_recordings(
     utterances = _Utterances(ids, names, [""] * len(ids), places.__getitem__)
     with _examined(utterances, data_dir, manifest_path, None, progress, AUDIO) as audios:
         return _write_manifest(utterances, audios, manifest_path, sample_rate, 0.0, problems)
-
-
-def read_manifest(path):
-    """The rows of a manifest, one after the other: it may have millions.
-
-    Yields
-    ------
-    row : dict
-        Text, with `COLUMNS` as keys.
-
-    Raises
-    ------
-    InputError
-        If it can't be read, or is no manifest.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if not set(COLUMNS) <= set(reader.fieldnames or ()):
-                raise InputError(
-                    f"{path}: is no manifest: it needs the columns {', '.join(COLUMNS)}"
-                )
-            yield from reader
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"{path}: can't be read ({reason})") from error
-
-
-def write_manifest(path, rows):
-    """Writes rows as `read_manifest` gives them; other keys are left out."""
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _examined(utterances, data_dir, manifest_path, num_workers, progress, kind):

@@ -1,6 +1,6 @@
 """Speakers that are in the training data and in the trials: an EER on them promises too much."""
 
-from local.manifests import read_manifest
+from local.manifest_files import read_manifest
 
 
 def shared_speakers(training_manifest, trials_manifest):

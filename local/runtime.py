@@ -34,6 +34,11 @@ def fast_precision(device):
     return "bf16" if is_fast else "fp32"
 
 
+def precision(setting, device):
+    """The setting, or for "auto" the `fast_precision` of the device."""
+    return fast_precision(device) if setting == "auto" else setting
+
+
 def num_reading_workers(setting, device, in_memory=False):
     """The worker processes that read audio: the setting, or for None what suits.
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from local import processes
 from local.audio import cut_window
 from local.errors import InputError
-from local.manifests import KEEP_DOLLARS
+from local.manifest_files import KEEP_DOLLARS
 from local.readers import read_utterance, read_window, repeated
 from local.runtime import num_reading_workers
 from local.sampling import EndlessShuffle

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from local.errors import InputError
-from local.manifests import read_manifest
+from local.manifest_files import read_manifest
 from local.quality import read_quality
 from local.score_files import read_scores
 from local.trials import Trials

@@ -35,7 +35,8 @@ from local.embedding import embed_share, utterance_loader
 from local.embedding_files import check_ids, split_format, write_alignments, write_embeddings
 from local.errors import InputError, Problems
 from local.file_lists import MAX_SHOWN, find_recordings
-from local.manifests import prepare_recordings, read_manifest
+from local.manifest_files import read_manifest
+from local.manifests import prepare_recordings
 from local.model_dir import load_model
 from local.scoring import unit_length
 
@@ -104,7 +105,6 @@ class Embedded(NamedTuple):
 def embed(hparams, model, recorder, manifest_path, device, progress):
     """Embeds a manifest, shared out among the processes: Embedded in the first, None in others."""
     processes.check_shared(manifest_path)
-    precision = hparams["precision"]
     loader = utterance_loader(
         manifest_path,
         model["sample_rate"],
@@ -124,7 +124,7 @@ def embed(hparams, model, recorder, manifest_path, device, progress):
         model["extractor"],
         loader,
         device,
-        runtime.fast_precision(device) if precision == "auto" else precision,
+        runtime.precision(hparams["precision"], device),
         progress,
         after_batch=after_batch,
     )

@@ -373,8 +373,7 @@ def set_up(arguments):
     run_opts = processes.join_processes(run_opts)
     device = run_opts.device
     for name in ("precision", "eval_precision"):
-        if hparams[name] == "auto":
-            hparams[name] = runtime.fast_precision(device)
+        hparams[name] = runtime.precision(hparams[name], device)
     if "ckpt_interval_steps" in run_opts.overridden_args:
         hparams["ckpt_interval_minutes"] = 0  # SpeechBrain takes only one of them
     make_out_dir(hparams["out_dir"], yaml_path, overrides)

@@ -32,7 +32,8 @@ from local.enrolment import enrol_models, single_utterances
 from local.errors import InputError
 from local.evaluation import Evaluator
 from local.group_means import group_means
-from local.manifests import prepare_trials, read_manifest
+from local.manifest_files import read_manifest
+from local.manifests import prepare_trials
 from local.model_dir import load_model
 from local.outputs import format_differences, write_outputs
 from local.quality import write_quality
@@ -98,7 +99,6 @@ def system_of(hparams):
 def embed(hparams, model, manifest_path, device, progress):
     """The embeddings of a manifest, in the first process: see `extract_embeddings`."""
     processes.check_shared(manifest_path)
-    precision = hparams["precision"]
     loader = utterance_loader(
         manifest_path,
         model["sample_rate"],
@@ -110,7 +110,7 @@ def embed(hparams, model, manifest_path, device, progress):
         model["extractor"],
         loader,
         device,
-        runtime.fast_precision(device) if precision == "auto" else precision,
+        runtime.precision(hparams["precision"], device),
         progress,
     )
     return None if embeddings is None else embeddings.numpy()

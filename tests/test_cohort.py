@@ -5,7 +5,7 @@ import pytest
 from local.cohort import choose_cohort, spread
 from local.crops import write_crops
 from local.errors import InputError
-from local.manifests import read_manifest, write_manifest
+from local.manifest_files import read_manifest, write_manifest
 
 
 def write_rows(path, speakers, seconds=2.0, rate=1000, folder=None):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from local.crops import write_crops
 from local.group_means import group_means
-from local.manifests import read_manifest, write_manifest
+from local.manifest_files import read_manifest, write_manifest
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 from corpora import as_arguments, write_voice
-from tiny_model import write_model_dir
+from exports import make_model_dir
 
 from local.audio import read_audio
 from local.errors import InputError
@@ -31,7 +31,9 @@ def few_threads():
 
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory):
-    return write_model_dir(tmp_path_factory.mktemp("model"), pooling="multi_head", hidden_size=6)
+    return make_model_dir(
+        tmp_path_factory.mktemp("model") / "model", pooling="multi_head", width=8, hidden_size=6
+    )
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +135,7 @@ def test_layers(model_dir, audio, tmp_path, layer, size):
     + [("attentive_statistics", (6, 40))],
 )
 def test_alignment(audio, tmp_path, pooling, shape):
-    model_dir = write_model_dir(tmp_path / "model", pooling=pooling)
+    model_dir = make_model_dir(tmp_path / "model", pooling=pooling, width=8)
     embed(model_dir, tmp_path / "e", audio, alignment=True)
     with np.load(tmp_path / "e.alignment.npz") as alignments:
         assert list(alignments) == list(NAMES)
@@ -211,7 +213,7 @@ def test_wrong_settings(model_dir, audio, tmp_path, settings, message):
 
 
 def test_what_a_model_does_not_have(audio, tmp_path):
-    model_dir = write_model_dir(tmp_path / "model", pooling="statistics")
+    model_dir = make_model_dir(tmp_path / "model")
     with pytest.raises(InputError, match="trained with hidden_size 0"):
         embed(model_dir, tmp_path / "e", audio, layer="hidden")
     with pytest.raises(InputError, match="pooling of this model has no attention"):

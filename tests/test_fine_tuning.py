@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from corpora import TINY, as_arguments, write_corpus
-from tiny_model import write_model_dir
+from exports import make_model_dir
 
 from local.errors import InputError
 from local.model_dir import load_model, weight_files
@@ -22,7 +22,8 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory):
-    return write_model_dir(tmp_path_factory.mktemp("model"), num_speakers=7)
+    settings = {name: TINY[name] for name in ("width", "pooling")}
+    return make_model_dir(tmp_path_factory.mktemp("model") / "model", **settings)
 
 
 def train(settings):
@@ -49,7 +50,7 @@ def test_front_end_pooling_and_embedding_are_kept_and_the_classifier_is_new(
             assert torch.equal(weights["extractor"][name], values), name
     assert weights["classifier"]["directions"].shape == (2, 8)
     log = (tmp_path / "out" / "log.txt").read_text()
-    assert f"Begins with front end, pooling and embedding of {model_dir}/model_00000007.pt" in log
+    assert f"Begins with front end, pooling and embedding of {model_dir}/model_00000070.pt" in log
     assert "the classifier of the training speakers is new" in log
 
 

@@ -9,15 +9,8 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 
 from local import audio_check
 from local.errors import InputError
-from local.manifests import (
-    COLUMNS,
-    KEEP_DOLLARS,
-    Manifest,
-    prepare_training,
-    prepare_trials,
-    read_manifest,
-    write_manifest,
-)
+from local.manifest_files import COLUMNS, KEEP_DOLLARS, read_manifest, write_manifest
+from local.manifests import Manifest, prepare_training, prepare_trials
 from local.trials import read_trials
 
 

@@ -10,7 +10,7 @@ from systems import drawn_scores, drawn_trials, make_system
 from local.errors import InputError
 from local.export.model_card import read_results, training_data, training_settings, write_card
 from local.export.trained import read_trained, write_model_dir
-from local.manifests import write_manifest
+from local.manifest_files import write_manifest
 from local.outputs import metrics_of
 from local.summary import write_metrics
 

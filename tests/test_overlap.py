@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from local.manifests import COLUMNS
+from local.manifest_files import COLUMNS
 from local.overlap import shared_speakers
 
 

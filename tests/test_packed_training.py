@@ -10,7 +10,8 @@ from corpora import TINY, as_arguments, write_corpus, write_voice
 from local.audio import read_audio, read_chunk
 from local.corpora import pack
 from local.errors import InputError
-from local.manifests import prepare_training, read_manifest
+from local.manifest_files import read_manifest
+from local.manifests import prepare_training
 
 ROOT = Path(__file__).resolve().parents[1]
 

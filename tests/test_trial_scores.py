@@ -5,7 +5,7 @@ import pytest
 
 from local.enrolment import Enrolment, single_utterances
 from local.errors import InputError
-from local.manifests import write_manifest
+from local.manifest_files import write_manifest
 from local.quality import write_quality
 from local.score_files import write_scores
 from local.trial_scores import distinct_names, from_model, read_trial_scores

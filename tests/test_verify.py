@@ -11,7 +11,7 @@ import torch
 from corpora import TINY, as_arguments, write_corpus
 
 from local.errors import InputError
-from local.manifests import read_manifest
+from local.manifest_files import read_manifest
 from local.score_files import read_scores
 
 ROOT = Path(__file__).resolve().parents[1]

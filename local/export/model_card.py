@@ -8,7 +8,7 @@ from typing import NamedTuple
 from local.errors import InputError
 from local.export.jinja import template
 from local.lists import read_text
-from local.manifests import read_manifest
+from local.manifest_files import read_manifest
 from local.model_dir import MODEL_FILE, weight_files
 from local.summary import summary_rows
 
