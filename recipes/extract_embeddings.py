@@ -169,15 +169,18 @@ def extract(hparams, model, recorder, folder, run_opts):
     )
     manifest = folder / MANIFEST
     embedded = embed(hparams, model, recorder, manifest, run_opts.device, progress)
-    if embedded is None:
-        return
-    ids = [row["ID"] for row in read_manifest(manifest)]
-    for row, problem in embedded.failures.items():
-        problems.add(*places[ids[row]], problem)
-    write(hparams, ids, embedded)
-    if problems:
-        print(f"{len(problems)} failed:", file=sys.stderr)
-    problems.raise_if_any()
+
+    def finish():
+        ids = [row["ID"] for row in read_manifest(manifest)]
+        for row, problem in embedded.failures.items():
+            problems.add(*places[ids[row]], problem)
+        write(hparams, ids, embedded)
+        if problems:
+            print(f"{len(problems)} failed:", file=sys.stderr)
+        problems.raise_if_any()
+
+    # What failed ends all processes.
+    processes.on_first(finish)
 
 
 def main(arguments):

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from corpora import as_arguments, write_coloured_noise, write_corpus
 from runs import Runs, assert_same
@@ -219,3 +220,27 @@ def test_verification_is_shared_out(runs, expected, corpus, tmp_path):
             (folder / name).read_text() for name in ("scores.txt", "metrics.json")
         ]
     assert outputs[1] == outputs[2]
+
+
+def test_embeddings_are_shared_out(runs, expected, corpus, tmp_path):
+    (tmp_path / "noise.wav").write_bytes(b"no audio")
+    script = [str(ROOT / "recipes" / "extract_embeddings.py"), str(ROOT / "hparams" / "embed.yaml")]
+    settings = {"model_dir": runs.folder / "whole", "batch_seconds": 2.0, "device": "cpu"}
+    settings |= {"alignment": True, "out": tmp_path / "e"}
+    sources = ["--files", corpus["valid_data_dir"], str(tmp_path / "noise.wav")]
+    results = []
+    for num_processes in (1, 2):
+        process = torchrun(script, [*sources, *as_arguments(settings)], num_processes)
+        printed = process.communicate(timeout=60)[0]
+        assert process.returncode == 1 and "20 embeddings: " in printed
+        assert printed.count("1 failed:") == 1 and "noise.wav can't be read as audio" in printed
+        assert "[rank" not in printed  # nor a traceback of the other process
+        results.append([np.load(tmp_path / name) for name in ("e.npz", "e.alignment.npz")])
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "e.alignment.npz",
+            "e.npz",
+            "noise.wav",
+        ]
+    for one, two in zip(*results, strict=True):
+        assert list(one) == list(two)
+        assert all(np.array_equal(one[name], two[name]) for name in one)
