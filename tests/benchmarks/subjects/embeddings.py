@@ -1,5 +1,6 @@
 """Embedding recordings on one core, from files to vectors."""
 
+import resource
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from made_up import write_noise
+from processes import apart
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Row, Table, compared
 from timing import interleaved
@@ -16,6 +18,7 @@ from local.embedding import embed_share, utterance_loader
 from local.errors import Problems
 from local.features import LogMel
 from local.file_lists import find_recordings
+from local.long_recordings import embed_by_parts
 from local.manifests import prepare_recordings
 from subjects.training import recipe_network
 from subjects.validation import bare_forward
@@ -52,8 +55,36 @@ def measure(options):
     rows.append(
         Row("the recipe's speed", speed, "x real time", None, None, "at least 50", speed >= 50)
     )
+    rows += memory_rows(*((16, 10.0) if options.quick else (128, 60.0)))
     title = f"Embeddings of {manifest.seconds / 60:.3g} minutes on one core, in {precision}"
     return Table(title, rows)
+
+
+def memory_rows(width, minutes):
+    """Of one long recording, over what the process had before: in parts, and at once."""
+    ours, at_once = (apart(peak_gigabytes, width, minutes, in_parts) for in_parts in (True, False))
+    what = f"memory for {minutes:g} minutes, K = {width}, float32"
+    return [
+        Row(f"{what}: the recipe", ours, "GB"),
+        Row("at once", at_once, "GB", times_ours=at_once / ours),
+    ]
+
+
+@torch.inference_mode()
+def peak_gigabytes(width, minutes, in_parts):
+    """Embeds a recording on the CPU; the memory that this takes at its highest."""
+    features, extractor = LogMel(), recipe_network(width).eval()
+    num_samples = int(minutes * 60 * SAMPLE_RATE)
+    # Not torch.randint, which has eight bytes for each number first.
+    samples = np.random.default_rng(0).integers(-3000, 3000, (1, num_samples), np.int16)
+    waveforms = torch.from_numpy(samples)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    values, num_frames = features(waveforms, torch.tensor([num_samples]))
+    if in_parts:
+        embed_by_parts(extractor, values, num_frames)
+    else:
+        extractor(values, num_frames)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e9
 
 
 def write_corpus(folder, num_recordings):
