@@ -80,6 +80,14 @@ def check_audio(path):
         raise InputError(f"{path} can't be read as audio: {reason}") from error
 
 
+def length_problem(path, info, min_seconds):
+    """What is wrong with a file of this AudioInfo, if it is shorter than allowed; else None."""
+    seconds = info.num_samples / info.sample_rate
+    if seconds >= min_seconds:
+        return None
+    return f"{path} is too short: {seconds:.3g} s, at least {min_seconds:g} s are needed"
+
+
 def _check_is_file(path):
     try:
         status = os.stat(path)

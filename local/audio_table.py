@@ -186,11 +186,13 @@ def _examine(name, data_dir, table, kind):
         except OSError:
             continue
         return _examine_file(path, status, table, kind.check)
-    tried = " ".join(kind.extensions)
-    path = os.path.join(data_dir, name)
-    return Audio(
-        path, problem=f"there is no {kind.what} file {path} (tried the extensions {tried})"
-    )
+    return Audio(os.path.join(data_dir, name), problem=missing_problem(name, data_dir, kind))
+
+
+def missing_problem(name, data_dir, kind=AUDIO):
+    """What is wrong with a name that there is no file of."""
+    path, tried = os.path.join(data_dir, name), " ".join(kind.extensions)
+    return f"there is no {kind.what} file {path} (tried the extensions {tried})"
 
 
 def _examine_file(path, status, table, check):

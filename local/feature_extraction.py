@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from local.atomic import writing
 from local.audio import find_audio, read_audio
-from local.audio_check import check_audio
+from local.audio_check import check_audio, length_problem
+from local.audio_table import missing_problem
 from local.corpora.recordings import utterance_name
 from local.errors import InputError
 from local.feature_files import PICKLE, check_features, read_features, write_features
@@ -76,16 +77,12 @@ class FeatureExtractor(NamedTuple):
         """
         audio = find_audio(job.data_dir, job.name)
         if audio is None:
-            path = os.path.join(job.data_dir, job.name)
-            raise InputError(f"there is no audio file {path}")
+            raise InputError(missing_problem(job.name, job.data_dir))
         if self._is_finished(job.path, audio):
             return "kept"
-        info = check_audio(audio)
-        seconds = info.num_samples / info.sample_rate
-        if seconds < self.min_seconds:
-            raise InputError(
-                f"{audio} is too short: {seconds:.3g} s, at least {self.min_seconds:g} s are needed"
-            )
+        too_short = length_problem(audio, check_audio(audio), self.min_seconds)
+        if too_short:
+            raise InputError(too_short)
         samples = torch.from_numpy(read_audio(audio, sample_rate=self.sample_rate))
         with torch.inference_mode():
             log_mel = self.log_mel.log_mel(samples[None])[0][0]

@@ -102,7 +102,7 @@ def read_features(path, start=0, stop=None):
 
 
 def _read_npy(path, start, stop):
-    """What np.load(path, mmap_mode="r")[start:stop] gives, in a third of the time."""
+    """What np.load(path, mmap_mode="r")[start:stop] gives, in a fraction of the time."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError as error:

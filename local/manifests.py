@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.atomic import replacing
+from local.audio_check import length_problem
 from local.audio_table import AUDIO, examine_audio
 from local.errors import InputError, Problems
 from local.labels import read_labels
@@ -222,18 +223,11 @@ def _write_manifest(utterances, audios, path, sample_rate, min_seconds, others=N
 def _sound(utterances, audios, min_seconds, problems):
     """The indices and audio of the utterances without a problem; the problems are collected."""
     for index, audio in enumerate(audios):
-        problem = audio.problem or _length_problem(audio, min_seconds)
+        problem = audio.problem or length_problem(audio.path, audio.info, min_seconds)
         if problem:
             problems.add(*utterances.place(index), problem)
         else:
             yield index, audio
-
-
-def _length_problem(audio, min_seconds):
-    seconds = audio.info.num_samples / audio.info.sample_rate
-    if seconds >= min_seconds:
-        return None
-    return f"{audio.path} is too short: {seconds:.3g} s, at least {min_seconds:g} s are needed"
 
 
 def _write_rows(temporary, path, utterances, sound, sample_rate):

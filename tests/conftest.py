@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -15,3 +16,9 @@ def pytest_collection_modifyitems():
     importutils = sys.modules.get("speechbrain.utils.importutils")
     if importutils is not None:
         importutils.LazyModule.__file__ = None
+
+
+@pytest.fixture
+def few_threads():
+    """Tiny tensors: handing them from thread to thread costs more than they do."""
+    torch.set_num_threads(1)

@@ -18,15 +18,10 @@ from local.errors import InputError
 from local.model_dir import load_model
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.usefixtures("few_threads")
 SCRIPT = str(ROOT / "recipes" / "extract_embeddings.py")
 YAML = str(ROOT / "hparams" / "embed.yaml")
 NAMES = ("a", "b/1", "b/2.v")
-
-
-@pytest.fixture(autouse=True)
-def few_threads():
-    """Tiny tensors: handing them from thread to thread costs more than they do."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

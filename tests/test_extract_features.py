@@ -22,13 +22,8 @@ from local.manifests import prepare_training
 from local.training_data import chunk_dataset, collate, cut_features
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.usefixtures("few_threads")
 YAML = str(ROOT / "hparams" / "vgg.yaml")
-
-
-@pytest.fixture(autouse=True)
-def few_threads():
-    """Tiny tensors: handing them from thread to thread costs more than they do."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from local.errors import InputError
 from local.score_files import read_scores
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.usefixtures("few_threads")
 
 
 def script(name):
@@ -44,12 +45,6 @@ def verify(settings):
     yaml_path = str(ROOT / "hparams" / "verify.yaml")
     main = runpy.run_path(script("verify"))["main"]
     main([yaml_path, "--noprogressbar", "--device", "cpu", *as_arguments(settings)])
-
-
-@pytest.fixture(autouse=True)
-def few_threads():
-    """Tiny tensors: handing them from thread to thread costs more than they do."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
