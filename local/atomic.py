@@ -1,4 +1,4 @@
-"""Files and folders that exist whole or not at all."""
+"""Files and folders: read as text, and written whole or not at all."""
 
 import contextlib
 import os
@@ -6,6 +6,15 @@ import shutil
 from pathlib import Path
 
 from local.errors import InputError
+
+
+def read_text(path, encoding="utf-8"):
+    """The text of a small file; raises an InputError if it can't be read."""
+    try:
+        return Path(path).read_text(encoding=encoding)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"{path}: can't be read ({reason})") from error
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+from local.atomic import read_text
 from local.errors import InputError, tell_torchrun
-from local.lists import read_text
-from local.signals import CTRL_C_STATUS, Stopped
+from local.machine.signals import CTRL_C_STATUS, Stopped
 
 PATIENCE_SECONDS = 3.0
 
@@ -202,7 +202,7 @@ def run(main):
 
 def _leave_processes():
     if _rank() is not None:
-        from local import processes
+        from local.machine import processes
 
         processes.leave_processes()
 

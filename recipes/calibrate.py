@@ -24,13 +24,13 @@ import shlex
 
 import numpy as np
 
-from local import calibration
 from local.errors import InputError
-from local.quality import checked_measures, read_quality, trial_inputs
-from local.score_files import read_scores, write_scores
-from local.speakers import CONNECTED, find_speakers
-from local.summary import DEFAULT_COSTS, summarise, summary_rows
-from local.trial_scores import QUALITY_FILE
+from local.evaluation import calibration
+from local.evaluation.speakers import CONNECTED, find_speakers
+from local.evaluation.summary import DEFAULT_COSTS, summarise, summary_rows
+from local.scoring.quality import checked_measures, read_quality, trial_inputs
+from local.scoring.score_files import read_scores, write_scores
+from local.scoring.trial_scores import QUALITY_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +85,12 @@ def split(trials, share, seed, speakers_path):
 
     Arguments
     ---------
-    trials : local.trials.Trials
+    trials : local.lists.trials.Trials
     share : float
         Of the speakers; 0: all trials are learnt on.
     seed : int
     speakers_path : str or None
-        See `local.speakers.find_speakers`.
+        See `local.evaluation.speakers.find_speakers`.
 
     Returns
     -------

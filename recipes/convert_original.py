@@ -39,10 +39,10 @@ if __name__ == "__main__":
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 
-from local import model_dir
 from local.atomic import new_directory, refuse_existing
-from local.original_checkpoint import read_original
-from local.original_weights import NUM_MELS, convert
+from local.model_files import model_dir
+from local.model_files.original_checkpoint import read_original
+from local.model_files.original_weights import NUM_MELS, convert
 
 SAMPLE_RATE = 16000  # Hz
 # Of the published system, with what its code does differently.
@@ -132,8 +132,8 @@ def write_model(original, converted, hyperparams, out_dir):
 
     Arguments
     ---------
-    original : local.original_checkpoint.Original
-    converted : local.original_weights.Converted
+    original : local.model_files.original_checkpoint.Original
+    converted : local.model_files.original_weights.Converted
     hyperparams : str
         From `definition`.
     out_dir : Path

@@ -28,17 +28,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from local import processes, runtime
-from local.alignment import AlignmentRecorder
 from local.atomic import writing
-from local.embedding import embed_share, utterance_loader
-from local.embedding_files import check_ids, split_format, write_alignments, write_embeddings
+from local.data.manifest_files import read_manifest
+from local.data.manifests import prepare_recordings
+from local.embeddings.alignment import AlignmentRecorder
+from local.embeddings.embed import embed_share, utterance_loader
+from local.embeddings.files import check_ids, split_format, write_alignments, write_embeddings
 from local.errors import InputError, Problems
-from local.file_lists import MAX_SHOWN, find_recordings
-from local.manifest_files import read_manifest
-from local.manifests import prepare_recordings
-from local.model_dir import load_model
-from local.scoring import unit_length
+from local.lists.file_lists import MAX_SHOWN, find_recordings
+from local.machine import processes, runtime
+from local.model_files.model_dir import load_model
+from local.scoring.cosine import unit_length
 
 MANIFEST = "recordings.csv"
 

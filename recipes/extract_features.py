@@ -24,11 +24,11 @@ if __name__ == "__main__":
 from collections import Counter
 
 from local.errors import InputError, Problems
-from local.feature_extraction import FeatureExtractor, Job, extract_features
-from local.feature_files import DTYPES, FORMATS
-from local.file_lists import MAX_SHOWN, find_recordings
-from local.labels import read_labels
-from local.trials import read_trials
+from local.features.extraction import FeatureExtractor, Job, extract_features
+from local.features.files import DTYPES, FORMATS
+from local.lists.file_lists import MAX_SHOWN, find_recordings
+from local.lists.labels import read_labels
+from local.lists.trials import read_trials
 
 
 def find_jobs(files, data_dir, hparams, problems):

@@ -19,7 +19,7 @@ if __name__ == "__main__":
 
 import logging
 
-from local import preparation
+from local.data import preparation
 
 
 def main(arguments):

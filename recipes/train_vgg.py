@@ -25,19 +25,22 @@ import speechbrain as sb
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from local import checkpoints, model_dir, preparation, processes, runtime
 from local.atomic import writing
-from local.embedding import embed_share, utterance_loader
+from local.data import preparation
+from local.data.chunks import cut_features, training_loader
+from local.embeddings.embed import embed_share, utterance_loader
 from local.errors import InputError
-from local.fine_tuning import begin_with
-from local.metrics import eer
-from local.resumable_brain import ResumableBrain
-from local.run_lock import lock_folder
-from local.schedules import check_one_cycle, one_cycle
-from local.scoring import cosine_scores
-from local.speed import Speedometer, peak_utterances
-from local.train_log import TrainLog
-from local.training_data import cut_features, training_loader
+from local.evaluation.metrics import eer
+from local.machine import processes, runtime
+from local.machine.run_lock import lock_folder
+from local.model_files import model_dir
+from local.scoring.cosine import cosine_scores
+from local.training import checkpoints
+from local.training.fine_tuning import begin_with
+from local.training.resumable_brain import ResumableBrain
+from local.training.schedules import check_one_cycle, one_cycle
+from local.training.speed import Speedometer, peak_utterances
+from local.training.train_log import TrainLog
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +56,13 @@ class SpeakerBrain(ResumableBrain):
 
     Arguments
     ---------
-    trials : local.trials.Trials
+    trials : local.lists.trials.Trials
         For validation; the valid_set gives its utterances.
     num_speakers : int
         In the training data.
     updates_per_epoch : int
         Optimizer steps.
-    train_log : local.train_log.TrainLog
+    train_log : local.training.train_log.TrainLog
     modules, opt_class, hparams, run_opts, checkpointer
         As for sb.Brain; modules: features, extractor and classifier.
     """

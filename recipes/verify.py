@@ -23,26 +23,27 @@ if __name__ == "__main__":
 
 import logging
 
-from local import calibration, processes, runtime
-from local.cohort import choose_cohort
-from local.conditions import Grouping
-from local.crops import write_crops
-from local.embedding import extract_embeddings, utterance_loader
-from local.enrolment import enrol_models, single_utterances
+from local.data.manifest_files import read_manifest
+from local.data.manifests import prepare_trials
+from local.embeddings.crops import write_crops
+from local.embeddings.embed import extract_embeddings, utterance_loader
 from local.errors import InputError
-from local.evaluation import Evaluator
-from local.group_means import group_means
-from local.manifest_files import read_manifest
-from local.manifests import prepare_trials
-from local.model_dir import load_model
-from local.outputs import format_differences, write_outputs
-from local.quality import write_quality
-from local.score_files import write_scores
-from local.speaker_table import read_speaker_table
-from local.summary import Costs, format_summary
-from local.systems import Cohort, System
-from local.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
-from local.trials import read_trial_list, read_trials
+from local.evaluation import calibration
+from local.evaluation.conditions import Grouping
+from local.evaluation.evaluate import Evaluator
+from local.evaluation.summary import Costs, format_summary
+from local.lists.enrolment import enrol_models, single_utterances
+from local.lists.speaker_table import read_speaker_table
+from local.lists.trials import read_trial_list, read_trials
+from local.machine import processes, runtime
+from local.model_files.model_dir import load_model
+from local.report.outputs import format_differences, write_outputs
+from local.scoring.cohort import choose_cohort
+from local.scoring.group_means import group_means
+from local.scoring.quality import write_quality
+from local.scoring.score_files import write_scores
+from local.scoring.systems import Cohort, System
+from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
 
 
 def make_output_dir(output_dir):
@@ -63,7 +64,7 @@ def prepare(hparams, sample_rate, output_dir, progress):
 
     Returns
     -------
-    enrolment : local.enrolment.Enrolment
+    enrolment : local.lists.enrolment.Enrolment
     crop_counts : np.ndarray or None
         The number of crops of each utterance, if there are any.
     """

@@ -8,7 +8,7 @@ import pytest
 
 from local import command_line
 from local.errors import InputError
-from local.signals import Stopped
+from local.machine.signals import Stopped
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ ENDS = """
 import sys
 from local import command_line
 from local.errors import InputError
-from local.signals import Stopped
+from local.machine.signals import Stopped
 command_line.PATIENCE_SECONDS = 0.1
 
 def main(arguments):

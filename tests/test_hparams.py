@@ -8,9 +8,9 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
-from local import preparation
+from local.data import preparation
 from local.models.pooling import POOLINGS
-from local.systems import System
+from local.scoring.systems import System
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = sorted((ROOT / "hparams" / "presets").glob("*.yaml"))
@@ -33,7 +33,7 @@ def used_by(scripts):
     """The keys that scripts take out of hparams."""
     code = "".join((ROOT / "recipes" / name).read_text() for name in scripts)
     if "training_loader" in code:
-        code += (ROOT / "local" / "training_data.py").read_text()
+        code += (ROOT / "local" / "data" / "chunks.py").read_text()
     found = re.findall(r'hparams\["(\w+)"\]|hparams\.(\w+)', code)
     keys = {key or attribute for key, attribute in found}
     if "preparation.SETTINGS" in code:

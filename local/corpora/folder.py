@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from local.audio.recordings import find_utterances
 from local.corpora.lists import choose_trials, write_lines, write_lists
-from local.corpora.recordings import find_utterances
 from local.errors import InputError
 
 

@@ -28,7 +28,7 @@ def bundle(module_names):
     Arguments
     ---------
     module_names : iterable of str
-        Such as local.features.
+        Such as local.features.log_mel.
 
     Returns
     -------

@@ -5,12 +5,12 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
+from local.atomic import read_text
+from local.data.manifest_files import read_manifest
 from local.errors import InputError
+from local.evaluation.summary import summary_rows
 from local.export.jinja import template
-from local.lists import read_text
-from local.manifest_files import read_manifest
-from local.model_dir import MODEL_FILE, weight_files
-from local.summary import summary_rows
+from local.model_files.model_dir import MODEL_FILE, weight_files
 
 MANIFEST_FILE = "manifests/train.csv"
 METRICS_FILE = "verification/metrics.json"

@@ -74,7 +74,7 @@ def write_onnx(model, path, kind="waveform"):
     Arguments
     ---------
     model : dict
-        See `local.model_dir.load_model`; it is left as it is.
+        See `local.model_files.model_dir.load_model`; it is left as it is.
     path : str or Path
         Written whole, and only if it gives the embeddings of the model.
     kind : str

@@ -15,7 +15,7 @@ from local.export.drawn_voice import drawn_voice
 from local.export.jinja import template
 from local.export.trained import make_classifier
 from local.export.yaml_text import block_text, flow_text, named_modules, with_module
-from local.model_dir import MODEL_FILE
+from local.model_files.model_dir import MODEL_FILE
 
 LEAST_COSINE = 0.99999
 

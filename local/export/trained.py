@@ -12,7 +12,7 @@ from hyperpyyaml import load_hyperpyyaml
 from local.atomic import replacing
 from local.errors import InputError
 from local.export.yaml_text import flow_text
-from local.model_dir import CONFIG_FILE, MODEL_FILE, load_model, save_weights
+from local.model_files.model_dir import CONFIG_FILE, MODEL_FILE, load_model, save_weights
 
 # Of the weights: the optimizer, two thirds of them, serves only the training that made it.
 KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent")
@@ -25,7 +25,7 @@ class Trained(NamedTuple):
     ---------
     folder : Path
     model : dict
-        From `local.model_dir.load_model`, in evaluation mode.
+        From `local.model_files.model_dir.load_model`, in evaluation mode.
     weights : dict
         What the newest weights hold of `KEPT`.
     config : dict

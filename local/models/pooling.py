@@ -10,7 +10,7 @@ import torch
 from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from torch import nn
 
-from local.ends import length_mask
+from local.models.ends import length_mask
 
 # Under the square root of a deviation: its gradient is finite where all states are equal.
 MIN_VARIANCE = 1e-5

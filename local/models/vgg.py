@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from local.ends import Ends
+from local.models.ends import Ends
 from local.models.first_conv import conv_with_batch_norm
 
 

@@ -41,7 +41,7 @@ def hardest_errors(system, folder):
 
     Arguments
     ---------
-    system : local.evaluation.Evaluation
+    system : local.evaluation.evaluate.Evaluation
     folder : str or Path
         Where the report will be.
 

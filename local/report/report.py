@@ -10,7 +10,7 @@ from local.atomic import replacing
 from local.report.hardest import hardest_errors
 from local.report.slider import SLIDER_TICKS, score_decimals, slider_data
 from local.report.tables import condition_tables, interval_remark, summary_table
-from local.training_curves import training_pictures
+from local.report.training_curves import training_pictures
 
 FOLDER = Path(__file__).parent
 
@@ -26,7 +26,7 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
     path : str or Path
         The HTML file; its folder must exist.
     title : str
-    systems : sequence of local.evaluation.Evaluation
+    systems : sequence of local.evaluation.evaluate.Evaluation
     pictures : sequence of tuple
         (heading, what it shows in words, SVG text).
     details : sequence of tuple

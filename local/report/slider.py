@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from local.cllr import convex_hull
-from local.metrics import point_at
+from local.evaluation.cllr import convex_hull
+from local.evaluation.metrics import point_at
 
 # A curve of more thresholds is thinned: the slider shows no more, and the page stays small.
 MAX_POINTS = 2000
@@ -19,7 +19,7 @@ def slider_data(system):
 
     Arguments
     ---------
-    system : local.evaluation.Evaluation
+    system : local.evaluation.evaluate.Evaluation
 
     Returns
     -------
@@ -61,7 +61,7 @@ def shown_points(curve, marked=()):
 
     Arguments
     ---------
-    curve : local.metrics.DetectionCurve
+    curve : local.evaluation.metrics.DetectionCurve
     marked : sequence of int
 
     Returns

@@ -72,7 +72,7 @@ def summary_table(systems):
 
     Arguments
     ---------
-    systems : sequence of local.evaluation.Evaluation
+    systems : sequence of local.evaluation.evaluate.Evaluation
 
     Returns
     -------
@@ -91,7 +91,7 @@ def condition_tables(systems):
 
     Arguments
     ---------
-    systems : sequence of local.evaluation.Evaluation
+    systems : sequence of local.evaluation.evaluate.Evaluation
 
     Returns
     -------

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import soundfile
 
-from local.trials import Trials
+from local.lists.trials import Trials
 
 
 def write_noise(path, seconds, seed=0, sample_rate=16000):

@@ -91,7 +91,7 @@ def chosen_subjects(arguments):
 
 def measure(subject, options):
     """The Table of one subject, measured in this process."""
-    from local import runtime
+    from local.machine import runtime
 
     # As in the recipe's scripts; a spawned process would spawn the workers of data loaders too.
     multiprocessing.set_start_method("fork", force=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from made_up import as_arguments
 from tables import Row, Table
 
-from local.evaluation import Evaluator, difference
-from local.trial_scores import read_trial_scores
+from local.evaluation.evaluate import Evaluator, difference
+from local.scoring.trial_scores import read_trial_scores
 
 ROOT = Path(__file__).resolve().parents[3]
 

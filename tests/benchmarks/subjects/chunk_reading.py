@@ -12,8 +12,8 @@ from speechbrain.utils.data_pipeline import provides, takes
 from tables import Table, compared
 from timing import interleaved
 
-from local.manifests import prepare_training
-from local.training_data import chunk_dataset
+from local.data.chunks import chunk_dataset
+from local.data.manifests import prepare_training
 
 SAMPLE_RATE = 16000
 

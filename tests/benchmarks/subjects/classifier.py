@@ -9,7 +9,7 @@ from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 from tables import Row, Table, against
 from timing import Times, interleaved
 
-from local import runtime
+from local.machine import runtime
 from local.models.embedding import SpeakerClassifier
 from local.models.losses import MarginSoftmax
 

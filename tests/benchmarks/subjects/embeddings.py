@@ -13,13 +13,13 @@ from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Row, Table, compared
 from timing import interleaved
 
-from local import runtime
-from local.embedding import embed_share, utterance_loader
+from local.data.manifests import prepare_recordings
+from local.embeddings.embed import embed_share, utterance_loader
+from local.embeddings.long_recordings import embed_by_parts
 from local.errors import Problems
-from local.features import LogMel
-from local.file_lists import find_recordings
-from local.long_recordings import embed_by_parts
-from local.manifests import prepare_recordings
+from local.features.log_mel import LogMel
+from local.lists.file_lists import find_recordings
+from local.machine import runtime
 from subjects.training import recipe_network
 from subjects.validation import bare_forward
 

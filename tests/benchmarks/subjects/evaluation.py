@@ -10,9 +10,9 @@ from speechbrain.utils.metric_stats import EER
 from tables import Row, Table, against
 from timing import interleaved, timed
 
-from local.evaluation import Evaluator
-from local.summary import summarise
-from local.trial_scores import TrialScores
+from local.evaluation.evaluate import Evaluator
+from local.evaluation.summary import summarise
+from local.scoring.trial_scores import TrialScores
 from subjects.metrics import local_metrics, made_up_scores
 from subjects.score_files import peak_gigabytes
 

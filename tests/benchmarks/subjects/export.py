@@ -10,10 +10,10 @@ import torch
 from tables import Row, Table, compared
 from timing import interleaved
 
-from local.audio import read_audio
+from local.audio.reading import read_audio
 from local.export.onnx_model import write_onnx
-from local.file_lists import find_recordings
-from local.model_dir import load_model
+from local.lists.file_lists import find_recordings
+from local.model_files.model_dir import load_model
 from subjects.accuracy import train, trial_settings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,7 +8,7 @@ from speechbrain.lobes.features import Fbank
 from tables import Table, compared
 from timing import interleaved
 
-from local.features import LogMel
+from local.features.log_mel import LogMel
 
 SAMPLE_RATE, NUM_MELS, FFT_SIZE, WINDOW, HOP = 16000, 80, 512, 400, 160
 

@@ -9,7 +9,7 @@ from speechbrain.utils.metric_stats import EER, minDCF
 from tables import Table, against, compared
 from timing import interleaved, timed
 
-from local.metrics import curve_eer, curve_min_dcf, detection_curve
+from local.evaluation.metrics import curve_eer, curve_min_dcf, detection_curve
 
 P_TARGETS = (0.01, 0.05)
 # SpeechBrain's take time, and its minDCF memory, with the square of the number of trials.

@@ -17,13 +17,13 @@ from made_up import write_noise
 from tables import Row, Table, compared
 from timing import interleaved, timed
 
-from local.audio import cut_window, read_chunk
-from local.audio_packing import pack_audio
+from local.audio.packed import PackedAudio
+from local.audio.packed_index import read_index
+from local.audio.packing import pack_audio
+from local.audio.reading import cut_window, read_chunk
 from local.errors import Problems
-from local.feature_files import read_features, write_features
-from local.file_lists import Recordings
-from local.packed_audio import PackedAudio
-from local.packed_index import read_index
+from local.features.files import read_features, write_features
+from local.lists.file_lists import Recordings
 
 SAMPLE_RATE = 16000
 NUM_SAMPLES = 8 * SAMPLE_RATE

@@ -8,7 +8,7 @@ from made_up import write_large_corpus
 from tables import Row, Table, compared
 from timing import interleaved
 
-from local.manifests import prepare_training
+from local.data.manifests import prepare_training
 
 NUM_FILES = 5000
 WARM_SECONDS = 3.0

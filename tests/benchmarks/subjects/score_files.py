@@ -11,7 +11,7 @@ from processes import apart
 from tables import Row, Table
 from timing import interleaved
 
-from local.score_files import read_scores, write_scores
+from local.scoring.score_files import read_scores, write_scores
 
 # VoxCeleb1 has as many.
 NUM_UTTERANCES = 150_000

@@ -9,9 +9,9 @@ from processes import apart
 from tables import Row, Table, against
 from timing import interleaved, timed
 
-from local.backends import Plda
-from local.score_norm import cohort_statistics, normalise
-from local.scoring import dot_scores
+from local.scoring.backends import Plda
+from local.scoring.cosine import dot_scores
+from local.scoring.score_norm import cohort_statistics, normalise
 from subjects.score_files import peak_gigabytes
 
 # Trials and utterances of VoxCeleb1-E; values of an embedding, utterances of the cohort.

@@ -10,8 +10,8 @@ from made_up import make_trials
 from tables import Row, Table, against, compared
 from timing import interleaved, timed
 
-from local.scoring import cosine_scores
-from local.trials import read_trials
+from local.lists.trials import read_trials
+from local.scoring.cosine import cosine_scores
 
 NUM_VALUES = 256
 NUM_SPEECHBRAIN_TRIALS = 2000

@@ -10,12 +10,17 @@ import torch
 from tables import Row, Table, against
 from timing import interleaved
 
-from local import processes
-from local.embedding import batches_by_length, extract_embeddings, padded_seconds, utterance_loader
-from local.features import LogMel
-from local.manifests import prepare_trials
-from local.metrics import eer
-from local.scoring import cosine_scores
+from local.data.manifests import prepare_trials
+from local.embeddings.embed import (
+    batches_by_length,
+    extract_embeddings,
+    padded_seconds,
+    utterance_loader,
+)
+from local.evaluation.metrics import eer
+from local.features.log_mel import LogMel
+from local.machine import processes
+from local.scoring.cosine import cosine_scores
 from subjects.training import recipe_network
 from subjects.validation import BATCH_SECONDS, SAMPLE_RATE, make_corpus
 

@@ -19,7 +19,7 @@ from torch import nn
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
 from local.models.pooling import make_pooling
 from local.models.vgg import VGG, vgg_channels
-from local.speed import TRAINING_PASSES, bf16_peak_flops, forward_flops
+from local.training.speed import TRAINING_PASSES, bf16_peak_flops, forward_flops
 
 ROOT = Path(__file__).resolve().parents[3]
 EMBEDDING_SIZE = 256

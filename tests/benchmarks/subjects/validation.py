@@ -12,13 +12,13 @@ from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Table, against, compared
 from timing import interleaved
 
-from local import runtime
-from local.audio import read_audio
-from local.embedding import extract_embeddings, utterance_loader
-from local.features import LogMel
-from local.manifests import prepare_trials
-from local.metrics import eer
-from local.scoring import cosine_scores
+from local.audio.reading import read_audio
+from local.data.manifests import prepare_trials
+from local.embeddings.embed import extract_embeddings, utterance_loader
+from local.evaluation.metrics import eer
+from local.features.log_mel import LogMel
+from local.machine import runtime
+from local.scoring.cosine import cosine_scores
 from subjects.training import recipe_network
 
 SAMPLE_RATE = 16000

@@ -1,0 +1,1 @@
+"""Recordings: found, checked, read, packed."""

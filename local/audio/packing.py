@@ -1,0 +1,235 @@
+"""Recordings to packed audio (see `local.audio.packed`): decoded once, in place of once a chunk."""
+
+import hashlib
+import os
+from functools import partial
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from local.atomic import replacing
+from local.audio.packed import RATE_KEY, SHARD_NAMES, VERSION, VERSION_KEY, Shard, make_schema
+from local.audio.reading import read_audio
+from local.audio.table import examine_audio
+from local.errors import InputError
+from local.machine.run_lock import lock_folder
+
+# Of what a shard was made of, in its metadata: if that has not changed, the shard is kept.
+SOURCES_KEY = b"sources"
+SHARD_SAMPLES = 500_000_000
+# Of a record batch: twice this, in bytes, is in memory, and once more while it is put together.
+BATCH_SAMPLES = 32_000_000
+
+
+class Source(NamedTuple):
+    """A recording to pack under a name, and how many samples it will have there."""
+
+    name: str
+    place: tuple
+    path: str
+    size: int
+    mtime_ns: int
+    num_samples: int
+
+
+class Packed(NamedTuple):
+    """What is in the shards.
+
+    Arguments
+    ---------
+    paths : list of Path
+    num_utterances : int
+    num_kept : int
+        Shards that were there already, and have not been written.
+    """
+
+    paths: list
+    num_utterances: int
+    num_kept: int
+
+
+def pack_audio(
+    recordings,
+    data_dir,
+    out_dir,
+    problems,
+    sample_rate=16000,
+    shard_samples=SHARD_SAMPLES,
+    num_workers=None,
+    progress=True,
+):
+    """Packs recordings. Shards that are there stay, where nothing of theirs has changed.
+
+    Arguments
+    ---------
+    recordings : local.lists.file_lists.Recordings
+        Their IDs are what the utterances are found by.
+    data_dir : str or Path
+        The directory that the names of recordings are relative to.
+    out_dir : str or Path
+        Gets the shards; is made.
+    problems : local.errors.Problems
+        Gets what is wrong with single recordings, which are left out.
+    sample_rate : int
+        In Hz, of what is packed.
+    shard_samples : int
+        A shard has no more, unless a single recording has.
+    num_workers : int or None
+        Threads that decode; None: one for each core.
+    progress : bool
+        Whether to show progress bars.
+
+    Returns
+    -------
+    packed : Packed
+
+    Raises
+    ------
+    InputError
+        If `out_dir` can't be written, another process is packing there, or it has a damaged shard
+        or utterances that would be lost.
+
+    Example
+    -------
+    >>> import soundfile, tempfile
+    >>> from local.errors import Problems
+    >>> from local.lists.file_lists import find_recordings
+    >>> from local.audio.packed_index import read_index
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> soundfile.write(folder / "a.wav", np.zeros(500), 16000)
+    >>> problems = Problems()
+    >>> recordings = find_recordings([str(folder)], problems)
+    >>> packed = pack_audio(recordings, folder, folder / "packed", problems, progress=False)
+    >>> read_index(folder / "packed")["a"].stop
+    500
+    """
+    out_dir = Path(out_dir)
+    lock_folder(out_dir)
+    for leftover in out_dir.glob(f".{SHARD_NAMES}.*.tmp"):
+        leftover.unlink()
+    sources = _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress)
+    _refuse_to_lose(out_dir, {source.name for source in sources})
+    shards = list(_grouped(sources, shard_samples))
+    paths = [out_dir / SHARD_NAMES.replace("*", f"{number:05d}") for number in range(len(shards))]
+    bar = tqdm(desc="packing", total=len(sources), unit=" files", disable=not progress)
+    with bar, ThreadPool(num_workers or len(os.sched_getaffinity(0))) as pool:
+        packer = _Packer(sample_rate, pool, problems, bar)
+        counts = [packer.pack(path, shard) for path, shard in zip(paths, shards, strict=True)]
+    for path in set(out_dir.glob(SHARD_NAMES)) - set(paths):
+        path.unlink()
+    return Packed(paths, sum(counts), packer.num_kept)
+
+
+def _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress):
+    """The recordings that are there and sound, in order."""
+    if not os.path.isdir(data_dir):
+        raise InputError(f"{data_dir}: there is no such data directory")
+    ids, names, places = recordings
+    table = out_dir / ".audio.npz"
+    audios = examine_audio(names, os.path.realpath(data_dir), table, None, progress)
+    sources = []
+    for name, place, audio in zip(ids, places, audios, strict=True):
+        if audio.problem:
+            problems.add(*place, audio.problem)
+        else:
+            length = -(-audio.info.num_samples * sample_rate // audio.info.sample_rate)
+            sources.append(Source(name, place, *audio[:3], length))
+    return sources
+
+
+def _refuse_to_lose(out_dir, names):
+    """Refuses to replace utterances: they may be all that is left of the recordings."""
+    there = (Shard(path).utterances() for path in out_dir.glob(SHARD_NAMES))
+    lost = sorted({name for blocks in there for block in blocks for name in block[0]} - names)
+    if lost:
+        raise InputError(
+            f"{out_dir} has {len(lost)} utterances that are not to be packed now, or can't be, "
+            f"such as '{lost[0]}': give another --out_dir, or delete {SHARD_NAMES} there first"
+        )
+
+
+def _grouped(sources, max_samples):
+    """Yields lists of as many sources as have no more samples together, or of one."""
+    group, length = [], 0
+    for source in sources:
+        if group and length + source.num_samples > max_samples:
+            yield group
+            group, length = [], 0
+        group.append(source)
+        length += source.num_samples
+    if group:
+        yield group
+
+
+class _Packer:
+    """Writes shards, one after the other; a pool of threads decodes what comes next into them."""
+
+    def __init__(self, sample_rate, pool, problems, bar):
+        self.num_kept = 0
+        self._sample_rate = sample_rate
+        self._read = partial(_read, sample_rate=sample_rate)
+        self._pool = pool
+        self._problems = problems
+        self._bar = bar
+
+    def pack(self, path, sources):
+        """Writes a shard, unless it is there; returns the number of its utterances."""
+        metadata = self._describe(sources)
+        if _is_finished(path, metadata, len(sources)):
+            self.num_kept += 1
+            self._bar.update(len(sources))
+            return len(sources)
+        num_written = 0
+        with replacing(path) as temporary:
+            with pa.ipc.new_file(str(temporary), make_schema(metadata)) as file:
+                for group in _grouped(sources, BATCH_SAMPLES):
+                    names, samples = self._decode(group)
+                    if names:
+                        file.write_batch(_as_batch(names, samples))
+                    num_written += len(names)
+        return num_written
+
+    def _decode(self, sources):
+        """The names and samples of those that can be read."""
+        names, samples = [], []
+        for source, outcome in zip(sources, self._pool.map(self._read, sources), strict=True):
+            if isinstance(outcome, np.ndarray):
+                names.append(source.name)
+                samples.append(outcome)
+            else:
+                self._problems.add(*source.place, outcome)
+        self._bar.update(len(sources))
+        return names, samples
+
+    def _describe(self, sources):
+        facts = [(source.name, source.size, source.mtime_ns) for source in sources]
+        digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+        rate = str(self._sample_rate).encode()
+        return {VERSION_KEY: VERSION, RATE_KEY: rate, SOURCES_KEY: digest.encode()}
+
+
+def _is_finished(path, metadata, num_utterances):
+    """Whether a shard is there, whole, of the same files, and without failures."""
+    try:
+        shard = Shard(path)
+    except InputError:
+        return False
+    return shard.metadata == metadata and shard.num_utterances == num_utterances
+
+
+def _read(source, sample_rate):
+    """The samples; or the text of what is wrong."""
+    try:
+        return read_audio(source.path, sample_rate=sample_rate)
+    except (InputError, OSError) as error:
+        return str(error)
+
+
+def _as_batch(names, samples):
+    offsets = np.cumsum([0, *map(len, samples)])
+    lists = pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(samples)))
+    return pa.record_batch([pa.array(names, pa.string()), lists], make_schema())

@@ -1,0 +1,240 @@
+"""Finding and reading audio: whole utterances or random chunks, as int16, mono, at one rate."""
+
+import contextlib
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from local.audio.packed import PackedAudio
+from local.audio.pcm_wav import PcmWav
+from local.errors import InputError
+
+# In the order in which they are tried.
+EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph")
+
+# libsndfile doesn't scale float-coded samples to int16, and lets loud Vorbis and Opus samples wrap
+# around. It clips MP3 itself, and the others can't exceed the range.
+_READ_AS_FLOAT = frozenset(("FLOAT", "DOUBLE", "VORBIS", "OPUS"))
+INT16_SCALE = 32768
+# Of a file, at once: floating-point copies of an hour of 48 kHz stereo would take 3 GB.
+BLOCK_SAMPLES = 1 << 20
+# The filter of scipy's resample_poly, to each side, in samples of the lower of the two rates.
+_FILTER_SAMPLES = 10
+
+
+def candidate_paths(data_dir, name, extensions=EXTENSIONS):
+    """The paths at which the file of a name may be, in the order in which they are tried.
+
+    Example
+    -------
+    >>> candidate_paths("data", "spk.1/utt.2")[:2]
+    ['data/spk.1/utt.2.wav', 'data/spk.1/utt.2.flac']
+    >>> candidate_paths("data", "anna/1.flac")[0]
+    'data/anna/1.flac'
+    """
+    path = os.path.join(data_dir, name)
+    paths = [path + extension for extension in extensions]
+    return [path, *paths] if path.lower().endswith(extensions) else paths
+
+
+def find_audio(data_dir, name):
+    """The path of the audio of a name.
+
+    Arguments
+    ---------
+    data_dir : str or Path
+        The directory that names are relative to; an absolute name is taken as it is.
+    name : str
+        A path without extension; or with one of `EXTENSIONS`, then that file is tried first.
+
+    Returns
+    -------
+    path : Path or None
+        The first candidate that exists (which may be a directory: see
+        `local.audio.checking.check_audio`), None if there is none.
+    """
+    for path in candidate_paths(data_dir, name):
+        if os.path.exists(path):
+            return Path(path)
+    return None
+
+
+def read_audio(path, start=0, stop=None, sample_rate=16000):
+    """Reads an utterance: channels are averaged, and another rate is resampled.
+
+    Arguments
+    ---------
+    path : str or Path
+    start, stop : int
+        The samples to read, counted at the file's own rate; None is the end of the file.
+    sample_rate : int
+        In Hz, of what is returned.
+
+    Returns
+    -------
+    samples : np.ndarray
+        int16 (num_samples,). Float-coded audio is scaled by 32768 and clipped.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, or ends before `stop`.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/a.wav"
+    >>> soundfile.write(path, np.zeros((8000, 2)), 8000)
+    >>> read_audio(path, start=2000).shape
+    (12000,)
+    """
+    with _opened(path) as file:
+        stop = file.frames if stop is None else stop
+        blocks = _resampled_blocks(file, start, stop, sample_rate)
+        first = next(blocks)
+        rest = list(blocks)
+        return np.concatenate([first, *rest]) if rest else first
+
+
+def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
+    """Reads a random window of an utterance, without reading the rest.
+
+    All windows are equally probable. An utterance shorter than the window is repeated from a
+    random sample on.
+
+    Arguments
+    ---------
+    path : str or Path
+    start, stop : int
+        The utterance within the file, in samples at the file's own rate.
+    num_samples : int
+        The length of the window at `sample_rate`.
+    rng : np.random.Generator
+    sample_rate : int
+        In Hz, of what is returned.
+
+    Returns
+    -------
+    samples : np.ndarray
+        int16 (num_samples,), as by `read_audio`.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, or ends too early.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/a.wav"
+    >>> soundfile.write(path, np.zeros(500), 44100)
+    >>> read_chunk(path, 0, 500, 56000, np.random.default_rng(0)).shape
+    (56000,)
+    """
+    with _opened(path) as file:
+        rate = file.samplerate
+        # Rounded up: resampling may give a sample too many, never one too few.
+        length = -(-num_samples * rate // sample_rate)
+        samples = _read_window(file, start, stop, length, rng)
+        return _to_int16(_resample(samples, rate, sample_rate)[:num_samples])
+
+
+def cut_window(samples, length, rng):
+    """A random window of samples (or frames) that are in memory already; see `read_chunk`.
+
+    Example
+    -------
+    >>> cut_window(np.arange(3, dtype=np.int16), 5, np.random.default_rng(0)).shape
+    (5,)
+    """
+    if len(samples) >= length:
+        first = int(rng.integers(len(samples) - length + 1))
+        return samples[first : first + length]
+    first = rng.integers(len(samples))
+    return samples.take(np.arange(first, first + length), axis=0, mode="wrap")
+
+
+def _read_window(file, start, stop, length, rng):
+    """A random window of `length` samples at the file's own rate."""
+    if stop - start < length:
+        return cut_window(_read(file, start, stop - start), length, rng)
+    return _read(file, start + int(rng.integers(stop - start - length + 1)), length)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    try:
+        with PcmWav.open(path) or PackedAudio.open(path) or soundfile.SoundFile(path) as file:
+            yield file
+    except soundfile.SoundFileError as error:
+        raise InputError(
+            f"{path}: can't be read ({error}): was it changed since it was checked?"
+        ) from error
+
+
+def _resampled_blocks(file, start, stop, sample_rate):
+    """The samples from start to stop at another rate, int16, in one block after the other.
+
+    They are those of resampling the whole: each block is resampled with what is around it.
+    """
+    up, down = _factors(file.samplerate, sample_rate)
+    # Whole numbers of `down` samples: each block then begins at a sample of the result.
+    step = -(-BLOCK_SAMPLES // down) * down
+    margin = -(-(_FILTER_SAMPLES * max(up, down) // up + 1) // down) * down if up != down else 0
+    begin, position = start, start
+    samples = _read(file, start, min(step + margin, stop - start))
+    while True:
+        end = min(position + step, stop)
+        skipped = (position - begin) * up // down
+        length = -(-(end - position) * up // down)
+        block = _resample(samples, file.samplerate, sample_rate)
+        yield _to_int16(block[skipped : skipped + length])
+        if end == stop:
+            return
+        # Read on, without a seek: in lossy codings that is not exact.
+        known = begin + len(samples)
+        samples, begin, position = samples[end - margin - begin :], end - margin, end
+        missing = min(end + step + margin, stop) - known
+        if missing:
+            samples = np.concatenate([samples, _read_on(file, known, missing)])
+
+
+def _read(file, start, length):
+    """`length` samples as mono, at the scale of int16, but not always of that type yet."""
+    file.seek(start)
+    return _read_on(file, start, length)
+
+
+def _read_on(file, start, length):
+    """`_read`, where the file is at the start already."""
+    as_float = file.subtype in _READ_AS_FLOAT
+    samples = file.read(length, dtype="float32" if as_float else "int16")
+    if len(samples) != length or not length:
+        raise InputError(
+            f"{file.name}: has no samples {start} to {start + length}: make its manifest again"
+        )
+    if as_float:
+        samples *= INT16_SCALE
+    return samples.mean(axis=1) if samples.ndim > 1 else samples
+
+
+def _factors(from_rate, to_rate):
+    divisor = math.gcd(from_rate, to_rate)
+    return to_rate // divisor, from_rate // divisor
+
+
+def _resample(samples, from_rate, to_rate):
+    if from_rate == to_rate:
+        return samples
+    from scipy.signal import resample_poly  # it takes a second to import: only where needed
+
+    return resample_poly(samples.astype(np.float32), *_factors(from_rate, to_rate))
+
+
+def _to_int16(samples):
+    if samples.dtype == np.int16:
+        return samples
+    return np.clip(np.rint(samples), -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)

@@ -1,0 +1,206 @@
+"""What is known of audio files: examined once, and kept from one run to the next."""
+
+import os
+import time
+from array import array
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.pool import ThreadPool
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from local.atomic import replacing
+from local.audio.checking import AudioInfo, check_audio
+from local.audio.reading import EXTENSIONS, candidate_paths
+from local.errors import InputError
+
+# To be raised whenever check_audio finds something new: kept files are then checked again.
+_VERSION = 1
+_NUM_FACTS = 5
+_FILES_PER_BLOCK = 256
+# Threads that wait for a disk overtake each other; threads that never wait, as with audio in the
+# system's cache, hinder each other.
+_NUM_WORKERS = 32
+_WAITING_SHARE = 0.5
+
+
+class FileKind(NamedTuple):
+    """What is looked for under the names of a list.
+
+    Arguments
+    ---------
+    what : str
+        For messages.
+    table : str
+        For the name of the table of such files.
+    extensions : tuple of str
+        In the order in which they are tried.
+    check : callable
+        Path -> AudioInfo; raises an InputError.
+    """
+
+    what: str
+    table: str
+    extensions: tuple
+    check: Callable
+
+
+AUDIO = FileKind("audio", "audio", EXTENSIONS, check_audio)
+
+
+class Audio(NamedTuple):
+    """An audio file that was looked for: `info` if it is there and sound, else the `problem`.
+
+    `start` is the first sample of the utterance, which packed audio has in the middle of a file.
+    """
+
+    path: str
+    size: int = 0
+    mtime_ns: int = 0
+    info: AudioInfo | None = None
+    is_new: bool = False
+    problem: str | None = None
+    start: int = 0
+
+
+class AudioTable:
+    """The lengths and forms of audio files, for as long as their size and time stay the same.
+
+    Example
+    -------
+    >>> table = AudioTable()
+    >>> table.put(Audio("a.wav", 32044, 1, AudioInfo(16000, 16000, 1)))
+    >>> table.get("a.wav", 32044, 1)
+    AudioInfo(num_samples=16000, sample_rate=16000, num_channels=1)
+    >>> table.get("a.wav", 32044, 2)  # changed since
+    """
+
+    def __init__(self):
+        # A million files: an array of numbers takes a quarter of the memory of as many tuples.
+        self._rows = {}
+        self._facts = array("q")
+
+    @classmethod
+    def load(cls, path):
+        """The table of an earlier run; an empty one if there is none, or none that can be used."""
+        table = cls()
+        try:
+            with np.load(path, allow_pickle=False) as columns:
+                table._fill(int(columns["version"]), columns["paths"], columns["facts"])
+        except Exception:
+            # Whatever the file is, without it the audio is only examined again.
+            return cls()
+        return table
+
+    def _fill(self, version, paths, facts):
+        names = paths.tobytes().decode().split("\0")
+        if version != _VERSION or facts.shape != (len(names), _NUM_FACTS):
+            raise ValueError("not a table of this version")
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._facts = array("q", facts.astype(np.int64, casting="safe").tobytes())
+
+    def save(self, path):
+        """Writes the table to an .npz file."""
+        paths = np.frombuffer("\0".join(self._rows).encode(), dtype=np.uint8)
+        facts = np.array(self._facts, dtype=np.int64).reshape(-1, _NUM_FACTS)
+        # A file object: np.savez would add an extension to a name.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, version=_VERSION, paths=paths, facts=facts)
+
+    def get(self, path, size, mtime_ns):
+        """The AudioInfo of a file, None if it isn't known or has changed."""
+        row = self._rows.get(path)
+        if row is None:
+            return None
+        facts = self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS]
+        return AudioInfo(*facts[2:]) if (facts[0], facts[1]) == (size, mtime_ns) else None
+
+    def put(self, audio):
+        """Notes an examined file."""
+        info = audio.info
+        facts = (audio.size, audio.mtime_ns, info.num_samples, info.sample_rate, info.num_channels)
+        row = self._rows.setdefault(audio.path, len(self._rows))
+        self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS] = array("q", facts)
+
+
+def examine_audio(names, data_dir, table_path, num_workers=None, progress=True, kind=AUDIO):
+    """Finds and checks the audio (or features) of many utterances.
+
+    Files that an earlier run has checked, and that have not changed since, aren't opened. What
+    was found is kept even if the run is interrupted.
+
+    Arguments
+    ---------
+    names : list of str
+        Relative to `data_dir`, without extension (or with).
+    data_dir : str
+    table_path : Path
+        Where the table is kept; its folder must exist.
+    num_workers : int or None
+        Number of threads, where reading waits for the disk; None chooses.
+    progress : bool
+        Whether to show a progress bar.
+    kind : FileKind
+
+    Yields
+    ------
+    audio : Audio
+        One for each name, in the order of `names`.
+    """
+    table = AudioTable.load(table_path)
+    is_changed = False
+    examine = partial(_examine, data_dir=data_dir, table=table, kind=kind)
+    bar = tqdm(total=len(names), desc=kind.what, unit=" files", disable=not progress)
+    try:
+        with bar, ThreadPool(num_workers or _NUM_WORKERS) as pool:
+            for audios in _mapped(examine, names, pool):
+                for audio in audios:
+                    if audio.is_new:
+                        table.put(audio)
+                        is_changed = True
+                    yield audio
+                bar.update(len(audios))
+    finally:
+        if is_changed:
+            table.save(table_path)
+
+
+def _mapped(function, items, pool):
+    """Yields the results in blocks: from the pool where the last block waited, else one by one."""
+    waited = False
+    for first in range(0, len(items), _FILES_PER_BLOCK):
+        block = items[first : first + _FILES_PER_BLOCK]
+        began, used = time.perf_counter(), time.process_time()
+        results = pool.map(function, block) if waited else [function(item) for item in block]
+        elapsed, used = time.perf_counter() - began, time.process_time() - used
+        waited = used < (1.0 - _WAITING_SHARE) * elapsed
+        yield results
+
+
+def _examine(name, data_dir, table, kind):
+    for path in candidate_paths(data_dir, name, kind.extensions):
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        return _examine_file(path, status, table, kind.check)
+    return Audio(os.path.join(data_dir, name), problem=missing_problem(name, data_dir, kind))
+
+
+def missing_problem(name, data_dir, kind=AUDIO):
+    """What is wrong with a name that there is no file of."""
+    path, tried = os.path.join(data_dir, name), " ".join(kind.extensions)
+    return f"there is no {kind.what} file {path} (tried the extensions {tried})"
+
+
+def _examine_file(path, status, table, check):
+    stamp = status.st_size, status.st_mtime_ns
+    info = table.get(path, *stamp)
+    if info is not None:
+        return Audio(path, *stamp, info)
+    try:
+        return Audio(path, *stamp, check(path), is_new=True)
+    except InputError as error:
+        return Audio(path, problem=str(error))

@@ -1,0 +1,1 @@
+"""Lists to manifests, manifests to batches."""

@@ -1,0 +1,268 @@
+"""Label files and trials -> SpeechBrain CSV manifests, with every line and audio file checked."""
+
+import csv
+import filecmp
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from local.atomic import replacing
+from local.audio.checking import length_problem
+from local.audio.packed_index import find_packed, is_packed
+from local.audio.table import AUDIO, examine_audio
+from local.data.manifest_files import COLUMNS
+from local.errors import InputError, Problems
+from local.lists.labels import read_labels
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was written, and what is in it.
+
+    Arguments
+    ---------
+    path : Path
+    num_utterances : int
+    num_speakers : int
+        0 for trials, which don't name speakers.
+    seconds : float
+        Of all utterances together.
+    num_resampled, num_downmixed : int
+        Utterances at another rate, and with more than one channel.
+    """
+
+    path: Path
+    num_utterances: int
+    num_speakers: int
+    seconds: float
+    num_resampled: int
+    num_downmixed: int
+
+
+class _Utterances(NamedTuple):
+    """What a list says of each utterance: its ID, the name of its file, its speaker.
+
+    `place(index)` is the (path, line) that mentions it.
+    """
+
+    ids: Sequence
+    names: Sequence
+    speakers: Sequence
+    place: Callable
+
+
+def prepare_training(
+    labels_path,
+    data_dir,
+    manifest_path,
+    sample_rate=16000,
+    min_seconds=0.1,
+    num_workers=None,
+    progress=True,
+    kind=AUDIO,
+):
+    """Checks a label file and its audio, and writes the manifest to train on.
+
+    What is known of the audio is kept beside the manifest (`.audio.npz`): files that have not
+    changed since the last run aren't opened again. A manifest that would be the same keeps its
+    time.
+
+    Arguments
+    ---------
+    labels_path : str or Path
+        `PATH LABEL -1` a line.
+    data_dir : str or Path
+        The directory in which the paths of the label file are looked up; it may hold packed audio.
+    manifest_path : str or Path
+        Where the manifest goes; its folder is made.
+    sample_rate : int
+        In Hz. Recordings at another rate are counted: they are resampled when they are read.
+    min_seconds : float
+        Shorter utterances are an error.
+    num_workers : int or None
+        Number of threads that read audio; None chooses.
+    progress : bool
+        Whether to show a progress bar.
+    kind : local.audio.table.FileKind
+        What is looked up: audio, or features (whose rate is that of the frames).
+
+    Returns
+    -------
+    manifest : Manifest
+
+    Raises
+    ------
+    InputError
+        With all problems of the label file; or, if it is right, with all of its audio. Then no
+        manifest is written.
+    """
+    labels = read_labels(labels_path)
+    utterances = _Utterances(
+        labels.names, labels.names, labels.speakers, lambda i: (labels.path, labels.lines[i])
+    )
+    with _examined(utterances, data_dir, manifest_path, num_workers, progress, kind) as audios:
+        audios = _refuse_repeats(utterances, audios)
+        return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
+
+
+def prepare_trials(
+    trials,
+    data_dir,
+    manifest_path,
+    sample_rate=16000,
+    min_seconds=0.1,
+    num_workers=None,
+    progress=True,
+    kind=AUDIO,
+):
+    """Checks the audio of trials, and writes a manifest with each utterance once.
+
+    Arguments
+    ---------
+    trials : local.lists.trials.Trials or local.lists.enrolment.Enrolment
+        What has utterances, and the places that mention them.
+    data_dir, manifest_path, sample_rate, min_seconds, num_workers, progress, kind
+        As for `prepare_training`.
+
+    Returns
+    -------
+    manifest : Manifest
+        In the order of `trials.utterances`, with an empty `spk_id`.
+
+    Raises
+    ------
+    InputError
+        With all problems of the audio, each with the place where a trial mentions it first.
+    """
+    names = trials.utterances
+    utterances = _Utterances(names, names, [""] * len(names), trials.places.__getitem__)
+    with _examined(utterances, data_dir, manifest_path, num_workers, progress, kind) as audios:
+        return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
+
+
+def prepare_recordings(
+    recordings, data_dir, manifest_path, problems, sample_rate=16000, progress=True
+):
+    """Checks recordings, and writes a manifest of those that are sound.
+
+    Arguments
+    ---------
+    recordings : local.lists.file_lists.Recordings
+    data_dir, manifest_path, sample_rate, progress
+        As for `prepare_training`.
+    problems : local.errors.Problems
+        Gets what is wrong with the others.
+
+    Returns
+    -------
+    manifest : Manifest
+    """
+    ids, names, places = recordings
+    utterances = _Utterances(ids, names, [""] * len(ids), places.__getitem__)
+    with _examined(utterances, data_dir, manifest_path, None, progress, AUDIO) as audios:
+        return _write_manifest(utterances, audios, manifest_path, sample_rate, 0.0, problems)
+
+
+def _examined(utterances, data_dir, manifest_path, num_workers, progress, kind):
+    if not os.path.isdir(data_dir):
+        raise InputError(f"{data_dir}: there is no such data directory")
+    folder = Path(manifest_path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be made ({error.strerror})") from error
+    table_path = Path(manifest_path).with_suffix(f".{kind.table}.npz")
+    # Paths are the same however the directory is given, so that what is kept is found again.
+    data_dir = os.path.realpath(data_dir)
+    if kind is AUDIO and is_packed(data_dir):
+        return closing(find_packed(utterances.names, data_dir))
+    # Closing it saves the table, also after an error.
+    return closing(
+        examine_audio(utterances.names, data_dir, table_path, num_workers, progress, kind)
+    )
+
+
+def _refuse_repeats(utterances, audios):
+    """Two names of one file ('a' and 'a.wav') are as wrong as one name twice."""
+    first = {}
+    for index, audio in enumerate(audios):
+        earlier = first.setdefault((audio.path, audio.start), index)
+        if earlier != index and not audio.problem:
+            line = utterances.place(earlier)[1]
+            name = utterances.names[earlier]
+            audio = audio._replace(problem=f"{audio.path} is already on line {line}, as '{name}'")
+        yield audio
+
+
+def _write_manifest(utterances, audios, path, sample_rate, min_seconds, others=None):
+    """Writes the rows of all utterances; or, if their problems go to others, of the sound ones."""
+    path = Path(path)
+    problems = Problems() if others is None else others
+    sound = _sound(utterances, audios, min_seconds, problems)
+    with replacing(path) as temporary:
+        manifest = _write_rows(temporary, path, utterances, sound, sample_rate)
+        if others is None:
+            problems.raise_if_any()
+        is_same = path.exists() and filecmp.cmp(path, temporary, shallow=False)
+        if is_same:
+            # It keeps its time, so that nothing made from it looks out of date.
+            shutil.copystat(path, temporary)
+    if others is None:
+        _log(manifest, is_same)
+    _log_conversions(manifest, sample_rate)
+    return manifest
+
+
+def _sound(utterances, audios, min_seconds, problems):
+    """The indices and audio of the utterances without a problem; the problems are collected."""
+    for index, audio in enumerate(audios):
+        problem = audio.problem or length_problem(audio.path, audio.info, min_seconds)
+        if problem:
+            problems.add(*utterances.place(index), problem)
+        else:
+            yield index, audio
+
+
+def _write_rows(temporary, path, utterances, sound, sample_rate):
+    num_utterances = num_resampled = num_downmixed = 0
+    total_seconds = 0.0
+    with open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for index, audio in sound:
+            info = audio.info
+            seconds = info.num_samples / info.sample_rate
+            name, speaker = utterances.ids[index], utterances.speakers[index]
+            stop = audio.start + info.num_samples
+            writer.writerow((name, round(seconds, 6), audio.path, audio.start, stop, speaker))
+            num_utterances += 1
+            total_seconds += seconds
+            num_resampled += info.sample_rate != sample_rate
+            num_downmixed += info.num_channels > 1
+    num_speakers = len(set(utterances.speakers) - {""})
+    return Manifest(path, num_utterances, num_speakers, total_seconds, num_resampled, num_downmixed)
+
+
+def _log(manifest, is_same):
+    logger.info(
+        "%s (%s): %d utterances%s, %.2f hours",
+        manifest.path,
+        "unchanged" if is_same else "written",
+        manifest.num_utterances,
+        f" of {manifest.num_speakers} speakers" if manifest.num_speakers else "",
+        manifest.seconds / 3600,
+    )
+
+
+def _log_conversions(manifest, sample_rate):
+    if manifest.num_resampled:
+        logger.info("%d are not at %d Hz: resampled", manifest.num_resampled, sample_rate)
+    if manifest.num_downmixed:
+        logger.info("%d have several channels: averaged", manifest.num_downmixed)

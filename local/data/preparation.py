@@ -1,0 +1,100 @@
+"""The user's files to checked manifests: what training and stage 2 of run.sh both do first."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from local.data.manifests import Manifest, prepare_training, prepare_trials
+from local.data.overlap import shared_speakers
+from local.errors import InputError
+from local.features.files import feature_kind
+from local.lists.labels import read_labels
+from local.lists.trials import Trials, read_trials
+
+# The settings that `prepare` takes.
+SETTINGS = (
+    "train_labels_path",
+    "train_data_dir",
+    "valid_clients",
+    "valid_impostors",
+    "valid_data_dir",
+    "manifest_dir",
+    "sample_rate",
+    "min_seconds",
+    "features",
+    "feature_dir",
+    "log_mel",
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Prepared(NamedTuple):
+    """The manifests of a training run, and its trials."""
+
+    train: Manifest
+    valid: Manifest
+    trials: Trials
+
+
+def prepare(
+    train_labels_path,
+    train_data_dir,
+    valid_clients,
+    valid_impostors,
+    valid_data_dir,
+    manifest_dir,
+    sample_rate=16000,
+    min_seconds=0.1,
+    features="audio",
+    feature_dir=None,
+    log_mel=None,
+    progress=True,
+):
+    """Checks all lists and files of a training run and writes `train.csv` and `valid.csv`.
+
+    The arguments are the settings of the same names in `hparams/vgg.yaml`.
+
+    Returns
+    -------
+    prepared : Prepared
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong in the lists; or, if they are right, in the training audio;
+        or, if that is too, in the audio of the trials.
+    """
+    trials = _read_trials(valid_clients, valid_impostors, train_labels_path)
+    options = {"sample_rate": sample_rate, "min_seconds": min_seconds, "progress": progress}
+    if features == "stored":
+        frame_rate = sample_rate // log_mel.hop
+        kind = feature_kind(log_mel.num_mels, frame_rate)
+        # Recordings that are too short were refused when features were extracted.
+        options |= {"sample_rate": frame_rate, "min_seconds": 0.0, "kind": kind}
+        train_data_dir = feature_dir or train_data_dir
+        valid_data_dir = feature_dir or valid_data_dir
+    manifests = Path(manifest_dir)
+    train = prepare_training(train_labels_path, train_data_dir, manifests / "train.csv", **options)
+    valid = prepare_trials(trials, valid_data_dir, manifests / "valid.csv", **options)
+    shared = shared_speakers(train.path, valid.path)
+    if shared:
+        logger.warning(
+            "%d training speakers seem to be in the trials too (%s): the EER will look better "
+            "than it is",
+            len(shared),
+            ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else ""),
+        )
+    return Prepared(train, valid, trials)
+
+
+def _read_trials(clients_path, impostors_path, labels_path):
+    """The trials; if they are wrong, what is wrong with the labels is said with it."""
+    try:
+        return read_trials(clients_path, impostors_path)
+    except InputError as trials_error:
+        try:
+            read_labels(labels_path)
+        except InputError as labels_error:
+            raise InputError(f"{labels_error}\n{trials_error}") from trials_error
+        raise

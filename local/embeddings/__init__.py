@@ -1,0 +1,1 @@
+"""A model and a manifest to embeddings, and their files."""

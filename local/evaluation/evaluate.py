@@ -1,0 +1,168 @@
+"""Scored trials to all that is reported of them: figures, their intervals, conditions."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from local.errors import InputError
+from local.evaluation.conditions import NO_GROUPING, Grouping
+from local.evaluation.intervals import MIN_SPEAKERS, Intervals, find_intervals, interval
+from local.evaluation.metrics import DetectionCurve, detection_curve
+from local.evaluation.speakers import CONNECTED, find_speakers
+from local.evaluation.summary import DEFAULT_COSTS, Costs, count, summarise
+from local.lists.trials import Trials
+
+
+class Evaluation(NamedTuple):
+    """A system, and what was found of it.
+
+    Arguments
+    ---------
+    name : str
+    trials : local.lists.trials.Trials
+    scores : np.ndarray
+        (num_trials,)
+    curve : local.evaluation.metrics.DetectionCurve
+    summary : dict
+        Plain values, as in metrics.json.
+    intervals : local.evaluation.intervals.Intervals
+    audio : dict
+        The name of a side of the trials -> the paths of its audio, as far as they are known.
+    """
+
+    name: str
+    trials: Trials
+    scores: np.ndarray
+    curve: DetectionCurve
+    summary: dict
+    intervals: Intervals
+    audio: dict
+
+
+class Evaluator(NamedTuple):
+    """How systems are evaluated.
+
+    Arguments
+    ---------
+    costs : local.evaluation.summary.Costs
+    num_draws : int
+        Of the speakers, for the intervals; 0: no intervals.
+    grouping : local.evaluation.conditions.Grouping
+        The conditions to report apart.
+    speakers_path : str or Path, optional
+        See `local.evaluation.speakers.find_speakers`.
+    progress : bool
+        Whether to show progress bars.
+    """
+
+    costs: Costs = DEFAULT_COSTS
+    num_draws: int = 1000
+    grouping: Grouping = NO_GROUPING
+    speakers_path: str | None = None
+    progress: bool = False
+
+    def check(self):
+        """Raises an InputError if a setting is outside its range."""
+        self.costs.check()
+        self.grouping.check()
+        if not isinstance(self.num_draws, int) or self.num_draws < 0:
+            raise InputError(f"bootstrap_draws is a number from 0 on, not {self.num_draws!r}")
+
+    def evaluate(self, system, is_calibrated=False):
+        """The figures of all trials and of each condition, with their intervals.
+
+        Arguments
+        ---------
+        system : local.scoring.trial_scores.TrialScores
+        is_calibrated : bool
+            Whether the scores are log-likelihood ratios.
+
+        Returns
+        -------
+        evaluation : Evaluation
+        """
+        trials, scores = system.trials, system.scores
+        speakers = find_speakers(replace(trials, utterances=system.examples), self.speakers_path)
+        conditions = self.grouping.conditions(trials, speakers, system.quality.get("seconds"))
+        curve, summary, intervals = self._judge(trials, scores, speakers)
+        summary |= {
+            "num_speakers": len(np.unique(speakers.of_utterance)),
+            "speakers_from": speakers.source,
+            "num_draws": intervals.num_draws(),
+            "is_calibrated": is_calibrated,
+            "conditions": self._tables(trials, scores, speakers, conditions),
+        }
+        summary["notes"] = _notes(summary, self.num_draws)
+        return Evaluation(system.name, trials, scores, curve, summary, intervals, system.audio)
+
+    def _judge(self, trials, scores, speakers):
+        curve = detection_curve(scores, trials.is_client)
+        intervals = find_intervals(
+            curve, trials, scores, speakers, self.costs, self.num_draws, self.progress
+        )
+        summary = summarise(scores, trials.is_client, curve, self.costs)
+        return curve, summary | {"intervals": intervals.limits()}, intervals
+
+    def _tables(self, trials, scores, speakers, conditions):
+        """The heading of a table -> its rows."""
+        tables = {}
+        for heading, name, chosen in conditions:
+            subset = trials.chosen(chosen)
+            row = {"name": name} | count(subset.is_client)
+            if 0 < row["num_clients"] < row["num_trials"]:
+                row |= self._judge(subset, scores[chosen], speakers)[1]
+            tables.setdefault(heading, []).append(row)
+        return tables
+
+
+def _notes(summary, num_draws):
+    notes = []
+    if summary["speakers_from"] == CONNECTED:
+        notes.append(
+            "The names of the utterances don't tell the speakers: those that client trials connect "
+            "count as one. The setting speakers names a file of them."
+        )
+    if num_draws and not summary["num_draws"]:
+        notes.append(
+            f"No intervals: the trials have {summary['num_speakers']} speakers, and at least "
+            f"{MIN_SPEAKERS} are needed, with trials of both classes in most draws of them."
+        )
+    return notes
+
+
+def difference(evaluation, reference):
+    """How the figures of a system differ from another's on the same trials.
+
+    Arguments
+    ---------
+    evaluation, reference : Evaluation
+
+    Returns
+    -------
+    differences : dict
+        The name of a figure -> {"difference": ..., "interval": [low, high]}, where both systems
+        are compared in each draw of speakers. Empty if the trials are not the same.
+    """
+    draws, others = evaluation.intervals.draws, reference.intervals.draws
+    if not same_trials(evaluation.trials, reference.trials):
+        return {}
+    return {
+        name: {
+            "difference": evaluation.summary[name] - reference.summary[name],
+            "interval": interval(draws[name] - others[name]),
+        }
+        for name in draws.keys() & others.keys()
+    }
+
+
+def same_trials(trials, others):
+    """Whether two lists have the same pairs in the same order."""
+    if len(trials) != len(others) or (trials.is_client != others.is_client).any():
+        return False
+    index = {name: number for number, name in enumerate(trials.utterances)}
+    renumbered = np.array([index.get(name, -1) for name in others.utterances])
+    return all(
+        np.array_equal(side, renumbered[other])
+        for side, other in ((trials.enrol, others.enrol), (trials.test, others.test))
+    )

@@ -1,0 +1,192 @@
+"""The figures of a verification: collected, printed, kept as JSON."""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+from local.atomic import replacing
+from local.errors import InputError
+from local.evaluation.cllr import cllr, convex_hull, min_cllr
+from local.evaluation.metrics import (
+    bayes_threshold,
+    curve_act_dcf,
+    curve_eer,
+    curve_min_dcf,
+    detection_curve,
+)
+
+
+class Costs(NamedTuple):
+    """Where detection costs are reported.
+
+    Arguments
+    ---------
+    p_targets : tuple of float
+        Prior probabilities of a client trial.
+    c_miss, c_false_alarm : float
+        The costs of the two errors.
+    """
+
+    p_targets: tuple = (0.01, 0.05)
+    c_miss: float = 1.0
+    c_false_alarm: float = 1.0
+
+    def check(self):
+        """Raises an InputError if a prior is no probability, or a cost is not above 0."""
+        if not self.p_targets or len(set(self.p_targets)) < len(self.p_targets):
+            raise InputError(f"p_targets: expected different priors, not {list(self.p_targets)}")
+        for _, cost in self.each():
+            try:
+                bayes_threshold(*cost)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"p_targets, c_miss or c_false_alarm: {error}") from error
+
+    def each(self):
+        """(prior, the arguments of `local.evaluation.metrics.curve_min_dcf`) for each prior."""
+        return [(p, (p, self.c_miss, self.c_false_alarm)) for p in self.p_targets]
+
+
+DEFAULT_COSTS = Costs()
+
+
+def figures(curve, hull, cllr_bits, costs):
+    """The numbers that a verification is judged by.
+
+    Arguments
+    ---------
+    curve : local.evaluation.metrics.DetectionCurve
+    hull : local.evaluation.metrics.DetectionCurve
+        Its `local.evaluation.cllr.convex_hull`.
+    cllr_bits : float
+        The Cllr of the same trials.
+    costs : Costs
+
+    Returns
+    -------
+    figures : dict
+        eer_percent (where the steps cross), eer_hull_percent; for each prior min_dcf_PRIOR and
+        act_dcf_PRIOR, normalised; cllr, min_cllr.
+    """
+    values = {
+        "eer_percent": 100.0 * curve_eer(curve)[0],
+        "eer_hull_percent": 100.0 * curve_eer(hull)[0],
+    }
+    for p_target, cost in costs.each():
+        values[f"min_dcf_{p_target}"] = curve_min_dcf(hull, *cost)[0]
+        values[f"act_dcf_{p_target}"] = curve_act_dcf(curve, *cost)[0]
+    return values | {"cllr": cllr_bits, "min_cllr": min_cllr(hull)}
+
+
+def thresholds(curve, costs):
+    """Those of the EER and, for each prior, of the minimum cost and of the actual decisions."""
+    values = {"eer_threshold": curve_eer(curve)[1]}
+    for p_target, cost in costs.each():
+        values[f"min_dcf_{p_target}_threshold"] = curve_min_dcf(curve, *cost)[1]
+        values[f"act_dcf_{p_target}_threshold"] = curve_act_dcf(curve, *cost)[1]
+    return values
+
+
+def summarise(scores, is_client, curve=None, costs=DEFAULT_COSTS):
+    """Counts, `figures` and `thresholds` of scored trials.
+
+    Arguments
+    ---------
+    scores : array_like
+        (num_trials,)
+    is_client : array_like of bool
+        (num_trials,)
+    curve : local.evaluation.metrics.DetectionCurve, optional
+        That of these scores, if it is there already (a plot needs it too).
+    costs : Costs
+
+    Returns
+    -------
+    summary : dict
+        Plain values: num_trials, num_clients, num_impostors, those of costs, and the two others'.
+
+    Example
+    -------
+    >>> summary = summarise([0.2, 0.4, 0.6, 0.8], [False, True, False, True])
+    >>> summary["num_trials"], summary["eer_percent"], summary["min_dcf_0.01"]
+    (4, 50.0, 0.5)
+    """
+    curve = curve or detection_curve(scores, is_client)
+    return (
+        count(is_client)
+        | costs._asdict()
+        | figures(curve, convex_hull(curve), cllr(scores, is_client), costs)
+        | thresholds(curve, costs)
+    )
+
+
+def count(is_client):
+    """num_trials, num_clients and num_impostors."""
+    num_clients = int(np.count_nonzero(is_client))
+    num_trials = len(is_client)
+    return {
+        "num_trials": num_trials,
+        "num_clients": num_clients,
+        "num_impostors": num_trials - num_clients,
+    }
+
+
+def format_summary(summary):
+    """The table to print: a line for each figure, aligned, with its interval and threshold.
+
+    Arguments
+    ---------
+    summary : dict
+        From `summarise`; intervals, num_draws, num_speakers and speakers_from are shown if they
+        are there (see `local.evaluation.evaluate`).
+
+    Example
+    -------
+    >>> print(format_summary(summarise([0.2, 0.4, 0.6, 0.8], [False, True, False, True])))
+    trials                    4
+      clients                 2
+      impostors               2
+    EER                  50.000 %                     at threshold 0.6000
+      of the hull        25.000 %
+    minDCF (p = 0.01)    0.5000                       at threshold 0.8000
+    actDCF (p = 0.01)    1.0000                       at threshold 4.5951
+    minDCF (p = 0.05)    0.5000                       at threshold 0.8000
+    actDCF (p = 0.05)    1.0000                       at threshold 2.9444
+    Cllr                 0.9809
+      minimum            0.5000
+    """
+    lines = [
+        f"trials            {summary['num_trials']:>9,}",
+        f"  clients         {summary['num_clients']:>9,}",
+        f"  impostors       {summary['num_impostors']:>9,}",
+    ]
+    lines += [_line(summary, *row) for row in summary_rows(summary)]
+    if summary.get("num_draws"):
+        lines.append(
+            f"[95 % intervals, of {summary['num_draws']:,} draws of {summary['num_speakers']} "
+            f"speakers: {summary['speakers_from']}]"
+        )
+    return "\n".join(lines)
+
+
+def summary_rows(summary):
+    """The figures of a summary in the order of a table: (key, what it is called)."""
+    rows = [("eer_percent", "EER"), ("eer_hull_percent", "  of the hull")]
+    for prior in summary["p_targets"]:
+        rows += [(f"{kind}_dcf_{prior}", f"{kind}DCF (p = {prior})") for kind in ("min", "act")]
+    return [*rows, ("cllr", "Cllr"), ("min_cllr", "  minimum")]
+
+
+def _line(summary, key, name):
+    decimals, unit = (3, "%") if key.endswith("percent") else (4, " ")
+    low_high = summary.get("intervals", {}).get(key)
+    interval = "[{:.{d}f}, {:.{d}f}]".format(*low_high, d=decimals) if low_high else ""
+    threshold = summary.get(f"{key.removesuffix('_percent')}_threshold")
+    at = f"at threshold {threshold:.4f}" if threshold is not None else ""
+    return f"{name:<18}{summary[key]:>9.{decimals}f} {unit}  {interval:<18} {at}".rstrip()
+
+
+def write_metrics(path, metrics):
+    """Writes a dictionary of plain values as indented JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,5 @@
+"""Log-mel features: computed, and kept on disk."""
+
+from local.features.log_mel import LogMel
+
+__all__ = ["LogMel"]

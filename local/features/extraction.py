@@ -1,0 +1,144 @@
+"""Recordings to feature files, on all cores."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from local.atomic import writing
+from local.audio.checking import check_audio, length_problem
+from local.audio.reading import find_audio, read_audio
+from local.audio.recordings import utterance_name
+from local.audio.table import missing_problem
+from local.errors import InputError
+from local.features.files import PICKLE, check_features, read_features, write_features
+from local.features.log_mel import LogMel
+from local.machine.signals import ignore_stopping
+
+_FILES_AT_ONCE = 16
+
+
+class Job(NamedTuple):
+    """A recording: where it is looked for, and where its features go."""
+
+    data_dir: str
+    name: str
+    path: Path
+
+    @classmethod
+    def make(cls, data_dir, identity, name, feature_dir, extension):
+        """With the features in a tree of their own, by the ID; or, without one, beside the audio.
+
+        Example
+        -------
+        >>> Job.make("audio", "anna/1", "anna/1", "features", ".npy").path
+        PosixPath('features/anna/1.npy')
+        >>> Job.make("audio", "a1", "anna/1.flac", None, ".npy").path  # of a wav.scp
+        PosixPath('audio/anna/1.npy')
+        """
+        root, stem = feature_dir, identity
+        if feature_dir is None:
+            root, stem = data_dir, name if name == identity else utterance_name(name)
+        return cls(data_dir, name, Path(os.path.join(root, stem) + extension))
+
+
+class FeatureExtractor(NamedTuple):
+    """Computes and writes the features of one recording after the other.
+
+    Arguments
+    ---------
+    log_mel : local.features.LogMel
+        What it makes before normalisation is stored.
+    sample_rate : int
+        In Hz.
+    min_seconds : float
+        Shorter recordings are refused.
+    dtype : str
+        Of `.npy` files; see `local.features.files.write_features`.
+    """
+
+    log_mel: LogMel
+    sample_rate: int
+    min_seconds: float
+    dtype: str
+
+    def extract(self, job):
+        """Writes the features, if they aren't there: "written" or "kept".
+
+        Raises
+        ------
+        InputError
+            If the recording can't be found, read, or is too short.
+        """
+        audio = find_audio(job.data_dir, job.name)
+        if audio is None:
+            raise InputError(missing_problem(job.name, job.data_dir))
+        if self._is_finished(job.path, audio):
+            return "kept"
+        too_short = length_problem(audio, check_audio(audio), self.min_seconds)
+        if too_short:
+            raise InputError(too_short)
+        samples = torch.from_numpy(read_audio(audio, sample_rate=self.sample_rate))
+        with torch.inference_mode():
+            log_mel = self.log_mel.log_mel(samples[None])[0][0]
+        with writing(job.path):
+            job.path.parent.mkdir(parents=True, exist_ok=True)
+        write_features(job.path, log_mel.numpy(), self.dtype)
+        return "written"
+
+    def _is_finished(self, path, audio):
+        """Whether the features are whole, of this kind, and newer than the audio."""
+        try:
+            if path.stat().st_mtime_ns < audio.stat().st_mtime_ns:
+                return False
+            check_features(path, self.log_mel.num_mels, frame_rate=1)
+            return path.suffix == PICKLE or read_features(path, 0, 1).dtype == np.dtype(self.dtype)
+        except (OSError, InputError):
+            return False
+
+
+def extract_features(extractor, jobs, num_workers=None, progress=True):
+    """Extracts the features of all recordings, each in one of several processes.
+
+    Arguments
+    ---------
+    extractor : FeatureExtractor
+    jobs : list of Job
+    num_workers : int or None
+        Processes; None: one for each core.
+    progress : bool
+        Whether to show a progress bar.
+
+    Yields
+    ------
+    outcome : tuple
+        (what `extract` returns, or None; what is wrong, or None), in the order of the jobs.
+    """
+    num_workers = min(num_workers or len(os.sched_getaffinity(0)), len(jobs))
+    with ProcessPoolExecutor(
+        num_workers, multiprocessing.get_context("fork"), _prepare_worker, (extractor,)
+    ) as pool:
+        outcomes = pool.map(_extract, jobs, chunksize=_FILES_AT_ONCE)
+        yield from tqdm(outcomes, "features", len(jobs), unit=" files", disable=not progress)
+
+
+_extractor = None
+
+
+def _prepare_worker(extractor):
+    global _extractor
+    ignore_stopping()
+    torch.set_num_threads(1)
+    _extractor = extractor
+
+
+def _extract(job):
+    try:
+        return _extractor.extract(job), None
+    except InputError as error:
+        return None, str(error)

@@ -1,0 +1,216 @@
+"""Log-mel features of whole batches, on the device of the model."""
+
+import math
+
+import numpy as np
+import torch
+from speechbrain.utils.autocast import fwd_default_precision
+
+from local.models.ends import Ends
+
+# Utterances at once on a CPU: what is written by one operation is still in the cache for the next.
+CPU_BLOCK = 8
+# Frames at once: what is computed on the way takes 50 times the memory of the audio.
+MAX_FRAMES = 6000
+# Deviations below this count as 1 in cmvn: a constant bin (digital silence) is not blown up.
+MIN_DEVIATION = 0.01
+
+
+def hz_to_slaney_mel(hz):
+    """Slaney's mel scale: linear below 1 kHz (200/3 Hz a mel), logarithmic above."""
+    hz = np.asarray(hz, dtype=np.float64)
+    logarithmic = 15.0 + np.log(np.maximum(hz, 1000.0) / 1000.0) * 27.0 / math.log(6.4)
+    return np.where(hz < 1000.0, hz * 3.0 / 200.0, logarithmic)
+
+
+def slaney_mel_to_hz(mel):
+    """The inverse of `hz_to_slaney_mel`."""
+    mel = np.asarray(mel, dtype=np.float64)
+    return np.where(
+        mel < 15.0, mel * 200.0 / 3.0, 1000.0 * np.exp((mel - 15.0) * math.log(6.4) / 27.0)
+    )
+
+
+def mel_filters(num_mels, fft_size, sample_rate):
+    """Triangular filters on Slaney's mel scale from 0 Hz to half the rate, peaks at 1.
+
+    torchaudio.functional.melscale_fbanks makes the same filters, in float32 only.
+
+    Returns
+    -------
+    filters : np.ndarray
+        float64 (num_bins, num_mels), where num_bins = fft_size // 2 + 1.
+
+    Example
+    -------
+    >>> mel_filters(num_mels=80, fft_size=512, sample_rate=16000).shape
+    (257, 80)
+    """
+    bins = np.linspace(0.0, sample_rate / 2, fft_size // 2 + 1)[:, None]
+    top = hz_to_slaney_mel(sample_rate / 2)
+    corners = slaney_mel_to_hz(np.linspace(0.0, top, num_mels + 2))
+    widths = np.diff(corners)
+    rising = (bins - corners[:-2]) / widths[:-1]
+    falling = (corners[2:] - bins) / widths[1:]
+    return np.maximum(0.0, np.minimum(rising, falling))
+
+
+class LogMel(torch.nn.Module):
+    """Waveforms to normalised log-mel features.
+
+    Pre-emphasis, periodic Hamming window, magnitude spectrum, Slaney mel filters, natural
+    logarithm of at least 1, then mean (and deviation) normalisation over the frames of each
+    utterance. Frames are not centred: an utterance of n samples has 1 + (n - fft_size) // hop
+    of them, and at least one.
+
+    Arguments
+    ---------
+    sample_rate : int
+        In Hz.
+    num_mels : int
+        Mel filters.
+    window_size, hop, fft_size : int
+        In samples; the window sits in the middle of the fft_size samples of its frame.
+    preemphasis : float
+        x[n] - preemphasis * x[n - 1]; the first sample is its own predecessor.
+    normalization : str
+        "cmn" (mean), "cmvn" (mean and deviation) or "none".
+    dtype : torch.dtype
+        Of the computation; float32 differs from float64 by up to 3e-4.
+
+    Example
+    -------
+    >>> waveforms = torch.randint(-1000, 1000, (2, 56000), dtype=torch.int16)
+    >>> features, num_frames = LogMel()(waveforms, torch.tensor([56000, 16000]))
+    >>> features.shape, num_frames.tolist()
+    (torch.Size([2, 347, 80]), [347, 97])
+    """
+
+    def __init__(
+        self,
+        sample_rate=16000,
+        num_mels=80,
+        window_size=400,
+        hop=160,
+        fft_size=512,
+        preemphasis=0.97,
+        normalization="cmn",
+        dtype=torch.float32,
+    ):
+        super().__init__()
+        if normalization not in ("cmn", "cmvn", "none"):
+            raise ValueError(f"normalization is cmn, cmvn or none, not {normalization!r}")
+        self.hop = hop
+        self.fft_size = fft_size
+        self.num_mels = num_mels
+        self.preemphasis = preemphasis
+        self.normalization = normalization
+        # The window sits where torch.stft and librosa put one that is shorter than the frame.
+        window = np.zeros(fft_size)
+        window[(fft_size - window_size) // 2 :][:window_size] = np.hamming(window_size + 1)[:-1]
+        filters = mel_filters(num_mels, fft_size, sample_rate)
+        # Derived from the arguments, so not a part of the checkpoints.
+        self.register_buffer("window", torch.tensor(window, dtype=dtype), persistent=False)
+        self.register_buffer("filters", torch.tensor(filters, dtype=dtype), persistent=False)
+
+    def num_frames(self, num_samples):
+        """Frames of so many samples, an int or a tensor of them."""
+        frames = (num_samples - self.fft_size) // self.hop + 1
+        return frames.clamp(min=1) if torch.is_tensor(frames) else max(1, frames)
+
+    def num_samples(self, num_frames):
+        """The fewest samples that give so many frames."""
+        return (num_frames - 1) * self.hop + self.fft_size
+
+    @fwd_default_precision
+    def forward(self, waveforms, lengths=None):
+        """Computes the features of a batch.
+
+        Arguments
+        ---------
+        waveforms : torch.Tensor
+            (batch, samples) on the scale of int16 samples, of any type; or what `log_mel` gave of
+            them, (batch, frames, num_mels), which then is only normalised.
+        lengths : torch.Tensor, optional
+            (batch,) samples (or frames) of each utterance; what is behind them changes nothing.
+
+        Returns
+        -------
+        features : torch.Tensor
+            (batch, frames, num_mels), zero behind the end of an utterance.
+        num_frames : torch.Tensor or None
+            (batch,) frames of each utterance; None where lengths is None.
+        """
+        log_mel, num_frames = waveforms, lengths
+        if waveforms.ndim == 2:
+            log_mel, num_frames = self.log_mel(waveforms, lengths)
+        ends = None if lengths is None else Ends(num_frames, log_mel.shape[1])
+        return self._normalize(log_mel.to(self.window.dtype), ends), num_frames
+
+    def log_mel(self, waveforms, lengths=None):
+        """The features before normalisation, with anything behind the end of an utterance.
+
+        Arguments
+        ---------
+        waveforms, lengths : torch.Tensor
+            As for `forward`.
+
+        Returns
+        -------
+        log_mel : torch.Tensor
+            (batch, frames, num_mels)
+        num_frames : torch.Tensor or None
+            (batch,)
+        """
+        block = CPU_BLOCK if waveforms.device.type == "cpu" else max(1, len(waveforms))
+        blocks = waveforms.split(block)
+        block_lengths = [None] * len(blocks) if lengths is None else lengths.split(block)
+        pairs = zip(blocks, block_lengths, strict=True)
+        log_mel = torch.cat([self._log_mel(*pair) for pair in pairs])
+        return log_mel, None if lengths is None else self.num_frames(lengths)
+
+    def _log_mel(self, waveforms, lengths):
+        num_frames = self.num_frames(waveforms.shape[1])
+        stops = range(MAX_FRAMES, num_frames + MAX_FRAMES, MAX_FRAMES)
+        parts = [
+            self._part(waveforms, lengths, stop - MAX_FRAMES, min(stop, num_frames))
+            for stop in stops
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _part(self, waveforms, lengths, first, stop):
+        """The frames from first to stop: (batch, stop - first, num_mels)."""
+        begin = first * self.hop
+        before = min(begin, 1)
+        signal = waveforms[:, begin - before : self.num_samples(stop)].to(self.window.dtype)
+        previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
+        signal = torch.sub(signal, previous, alpha=self.preemphasis)[:, before:]
+        if lengths is not None and not first:
+            shortest = int(lengths.min())
+            # Frames are inside their utterances, but for the only one of a very short utterance.
+            if shortest < self.fft_size:
+                Ends(lengths, signal.shape[1], shortest).fill_(signal, 0.0)
+        if signal.shape[1] < self.fft_size:
+            signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
+        frames = signal.unfold(1, self.fft_size, self.hop) * self.window
+        spectrum = torch.view_as_real(torch.fft.rfft(frames))
+        # Much cheaper than abs(), which guards against overflow that can't happen here.
+        spectrum = spectrum.square_()
+        magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()
+        return (magnitude @ self.filters).clamp_(min=1.0).log_()
+
+    def _normalize(self, log_mel, ends):
+        if self.normalization == "none":
+            return log_mel if ends is None else ends.fill_(log_mel, 0.0)
+        centred = log_mel - _mean(log_mel, ends)
+        if self.normalization == "cmvn":
+            deviation = _mean(centred.square(), ends).sqrt()
+            centred = centred / deviation.masked_fill(deviation < MIN_DEVIATION, 1.0)
+        return centred if ends is None else ends.fill_(centred, 0.0)
+
+
+def _mean(values, ends):
+    """Mean over the frames of each utterance; may change what is behind their ends."""
+    if ends is None:
+        return values.mean(dim=1, keepdim=True)
+    return ends.fill_(values, 0.0).sum(dim=1, keepdim=True) / ends.lengths[:, None, None]

@@ -1,0 +1,1 @@
+"""What a user writes: labels, trials, enrolment, speaker tables, lists of files."""

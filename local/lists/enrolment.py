@@ -1,0 +1,150 @@
+"""Speaker models that are enrolled from several utterances."""
+
+from dataclasses import replace
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from local.errors import Problems
+from local.lists.fields import read_fields
+from local.lists.trials import Trials
+
+
+class Enrolment(NamedTuple):
+    """Trials, the utterances to embed for them, and which of these each side is made of.
+
+    Arguments
+    ---------
+    trials : local.lists.trials.Trials
+        Its `utterances` are the sides: models and test utterances.
+    utterances : list of str
+        Each once.
+    places : list of tuple
+        (path, line) where each utterance is mentioned first.
+    members : list of list of int
+        The utterances of each side.
+    """
+
+    trials: Trials
+    utterances: list
+    places: list
+    members: list
+
+
+def single_utterances(trials):
+    """The Enrolment of trials of two utterances each."""
+    members = [[index] for index in range(len(trials.utterances))]
+    return Enrolment(trials, trials.utterances, trials.places, members)
+
+
+def enrol_models(trials, path):
+    """Reads the models that the first sides of trials name.
+
+    Arguments
+    ---------
+    trials : local.lists.trials.Trials
+        Of a model's name and a test utterance each.
+    path : str or Path
+        `MODEL PATH PATH ...` a line.
+
+    Returns
+    -------
+    enrolment : Enrolment
+
+    Raises
+    ------
+    InputError
+        If the file is wrong, a model of the trials isn't in it, is called like an utterance that
+        is tested, or is tested with an utterance that it was enrolled from.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/models.txt"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("anna anna/1 anna/2\\n")
+    >>> trials = Trials(["anna", "anna/3"], *np.array([[0], [1]]), np.array([True]), [("t", 1)] * 2)
+    >>> enrolment = enrol_models(trials, path)
+    >>> enrolment.utterances, enrolment.members
+    (['anna/1', 'anna/2', 'anna/3'], [[0, 1], [2]])
+    """
+    models = _read_models(path)
+    used, tested = np.unique(trials.enrol), np.unique(trials.test)
+    _check_models(trials, used, models, path)
+    utterances = {}  # the name of each -> where it is mentioned
+    sides = [models[trials.utterances[index]] for index in used]
+    sides += [(trials.places[index], [trials.utterances[index]]) for index in tested]
+    for place, names in sides:
+        for name in names:
+            utterances.setdefault(name, place)
+    number = {name: index for index, name in enumerate(utterances)}
+    numbered = replace(
+        trials,
+        utterances=[trials.utterances[index] for index in (*used, *tested)],
+        enrol=np.searchsorted(used, trials.enrol).astype(np.int32),
+        test=(len(used) + np.searchsorted(tested, trials.test)).astype(np.int32),
+    )
+    members = [[number[name] for name in names] for _, names in sides]
+    return Enrolment(numbered, list(utterances), list(utterances.values()), members)
+
+
+def _read_models(path):
+    """The name of a model -> ((path, line), its utterances)."""
+    problems, models = Problems(), {}
+    for line, (name, *utterances) in read_fields(path, "MODEL PATH ...", problems):
+        if not utterances:
+            problems.add(path, line, f"model '{name}' has no utterances")
+        elif name in models:
+            problems.add(path, line, f"model '{name}' is already on line {models[name][0][1]}")
+        elif len(set(utterances)) < len(utterances):
+            problems.add(path, line, f"model '{name}' has an utterance twice")
+        models.setdefault(name, ((path, line), utterances))
+    problems.raise_if_any()
+    return models
+
+
+def _check_models(trials, used, models, path):
+    problems = Problems()
+    for index in used:
+        if trials.utterances[index] not in models:
+            name = trials.utterances[index]
+            problems.add(*trials.places[index], f"there is no model '{name}' in {path}")
+    for index in np.intersect1d(used, trials.test):
+        # A score file could not tell them apart.
+        name = trials.utterances[index]
+        problems.add(*trials.places[index], f"'{name}' is a model here, and an utterance elsewhere")
+    problems.raise_if_any()
+    for enrol, test in np.unique(np.stack([trials.enrol, trials.test], axis=1), axis=0):
+        model, utterance = trials.utterances[enrol], trials.utterances[test]
+        place, enrolled = models[model]
+        if utterance in enrolled:
+            problems.add(*place, f"model '{model}' is tested with '{utterance}', which is in it")
+    problems.raise_if_any()
+
+
+def by_utterances(enrolment):
+    """Each trial as trials of all utterances of its model, to take the mean of their scores.
+
+    Returns
+    -------
+    trials : local.lists.trials.Trials
+        Of utterances; labels repeat those of the trials that they are parts of.
+    counts : np.ndarray
+        int (num_trials,): how many trials each became.
+    """
+    trials = enrolment.trials
+    sizes = np.array([len(members) for members in enrolment.members])
+    counts = sizes[trials.enrol]
+    of_test = np.array([members[0] for members in enrolment.members], np.int32)
+    enrol = [enrolment.members[side] for side in trials.enrol]
+    expanded = replace(
+        trials,
+        utterances=enrolment.utterances,
+        enrol=np.fromiter(chain.from_iterable(enrol), np.int32, counts.sum()),
+        test=np.repeat(of_test[trials.test], counts),
+        is_client=np.repeat(trials.is_client, counts),
+        places=enrolment.places,
+        condition=None,
+    )
+    return expanded, counts

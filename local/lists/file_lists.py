@@ -1,0 +1,126 @@
+"""Recordings to work on, as a user names them: a list, a folder, a wav.scp, or audio files."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from local.audio.reading import EXTENSIONS
+from local.audio.recordings import audio_files, utterance_name
+from local.errors import InputError
+from local.lists.fields import read_fields
+
+# Where a list of files names many that are wrong, all of them are of interest, but not a million.
+MAX_SHOWN = 1000
+_SCP = ".scp"
+
+
+class Recordings(NamedTuple):
+    """Recordings, each once.
+
+    Arguments
+    ---------
+    ids : list of str
+        What results are stored under.
+    names : list of str
+        Where each is looked for: see `local.audio.reading.candidate_paths`.
+    places : list of tuple
+        (path, line or None) at which each is mentioned, for messages.
+    """
+
+    ids: list
+    names: list
+    places: list
+
+    def add(self, identity, name, place):
+        self.ids.append(identity)
+        self.names.append(name)
+        self.places.append(place)
+
+
+def find_recordings(sources, problems):
+    """The recordings of one or several sources.
+
+    Arguments
+    ---------
+    sources : list of str
+        Each a text list with a path a line; a Kaldi `wav.scp`, with `ID PATH` a line; a folder,
+        whose audio is taken at any depth; or an audio file. IDs are the paths as they are
+        written; in a folder, below it and without extension.
+    problems : local.errors.Problems
+        Gets what is wrong with single lines: fields, commands in a `wav.scp`, a recording (or ID)
+        that comes twice.
+
+    Returns
+    -------
+    recordings : Recordings
+
+    Raises
+    ------
+    InputError
+        If a source does not exist, or there is no recording in any.
+    """
+    recordings = Recordings([], [], [])
+    first_places = {}
+    for source in sources:
+        for identity, name, place in _entries(source, problems):
+            first = first_places.setdefault(identity, place)
+            if not _is_text(name):
+                problems.add(ascii(name), None, "is not a UTF-8 name: rename it")
+            elif first is place:
+                recordings.add(identity, name, place)
+            else:
+                problems.add(*place, f"'{identity}' is already in {_shown(first)}: left out here")
+    if not recordings.ids:
+        problems.raise_if_any()
+        raise InputError(f"{', '.join(sources)}: no recordings")
+    return recordings
+
+
+def _entries(source, problems):
+    """(ID, name, place) of each recording of a source."""
+    if os.path.isdir(source):
+        return _in_folder(source)
+    if source.lower().endswith(EXTENSIONS):
+        return [(source, os.path.abspath(source), (source, None))]
+    if not os.path.exists(source):
+        raise InputError(
+            f"{source}: there is no such list, folder or audio file (audio ends in "
+            f"{' '.join(EXTENSIONS)})"
+        )
+    return _in_scp(source, problems) if source.endswith(_SCP) else _in_list(source, problems)
+
+
+def _in_folder(folder):
+    for name in audio_files(folder):
+        path = os.path.join(folder, name)
+        yield utterance_name(name), os.path.abspath(path), (path, None)
+
+
+def _in_list(path, problems):
+    for line, (name,) in read_fields(path, "PATH", problems):
+        yield name, name, (path, line)
+
+
+def _in_scp(path, problems):
+    for line, (identity, *name) in read_fields(path, "ID PATH ...", problems):
+        if not name:
+            problems.add(path, line, "has no path: expected 'ID PATH'")
+        elif name[-1].endswith("|"):
+            problems.add(path, line, "is a command to run: make audio files of them first")
+        elif len(name) > 1:
+            problems.add(path, line, "has more than 'ID PATH' (a path can't hold blanks)")
+        else:
+            yield identity, name[0], (path, line)
+
+
+def _is_text(name):
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(place):
+    path, line = place
+    return f"{Path(path)}" if line is None else f"{path}:{line}"

@@ -1,0 +1,68 @@
+"""Tables of what is known of speakers: sex, age, ..."""
+
+import csv
+
+from local.atomic import read_text
+from local.errors import InputError, Problems
+
+
+def read_speaker_table(path):
+    """Reads what is known of speakers: a line of column names, then one for each speaker.
+
+    Columns are separated by tabs, or by commas where the first line has no tab, or else by blanks.
+    The first column is the speaker. Empty values are unknown.
+
+    Arguments
+    ---------
+    path : str or Path
+        UTF-8 text.
+
+    Returns
+    -------
+    table : dict
+        Column -> speaker -> value, both str.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, has no columns, or a line is wrong.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/speakers.tsv"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("speaker,sex,age\\nanna,F,31\\nbert,M,\\n")
+    >>> read_speaker_table(path)
+    {'sex': {'anna': 'F', 'bert': 'M'}, 'age': {'anna': '31'}}
+    """
+    problems = Problems()
+    rows = _rows(path)
+    _, header = next(rows, (0, []))
+    if len(header) < 2:
+        raise InputError(f"{path}: expected a first line of columns such as 'speaker,sex,age'")
+    table = {column: {} for column in header[1:]}
+    seen = set()
+    for line, row in rows:
+        if len(row) != len(header):
+            problems.add(path, line, f"expected {len(header)} columns, but found {len(row)}")
+        elif row[0] in seen:
+            problems.add(path, line, f"speaker '{row[0]}' is there twice")
+        else:
+            seen.add(row[0])
+            for column, value in zip(header[1:], row[1:], strict=True):
+                if value:
+                    table[column][row[0]] = value
+    problems.raise_if_any()
+    return table
+
+
+def _rows(path):
+    """The lines that are not empty, as (line, list of str)."""
+    lines = read_text(path, "utf-8-sig").splitlines()
+    header = next((line for line in lines if line.strip()), "")
+    mark = next((mark for mark in "\t," if mark in header), None)
+    split = (lambda line: next(csv.reader([line], delimiter=mark))) if mark else str.split
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, [value.strip() for value in split(line)]

@@ -1,0 +1,261 @@
+"""Trials: pairs of utterances, of one speaker (clients) or of two (impostors), from text files."""
+
+import logging
+import os
+from array import array
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from local.errors import Problems
+from local.lists.fields import read_fields
+
+logger = logging.getLogger(__name__)
+
+_VOXCELEB_LABELS = {"1": True, "0": False}
+_KALDI_LABELS = {"target": True, "nontarget": False}
+_WITH_ARTICLE = {True: "a client", False: "an impostor"}
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Trials as indices into the list of their utterances.
+
+    Arguments
+    ---------
+    utterances : list of str
+        The name of each utterance once, in the order in which the files mention them.
+    enrol, test : np.ndarray
+        int32 (num_trials,): the two sides of each trial, as indices into `utterances`.
+    is_client : np.ndarray
+        bool (num_trials,): True where both sides are one speaker.
+    places : list of tuple
+        (path, line) where each utterance is mentioned first.
+    condition_names : list of str
+        The name of each condition once.
+    condition : np.ndarray, optional
+        int32 (num_trials,): the condition of each trial, as an index into `condition_names`;
+        None if the files name none.
+    """
+
+    utterances: list
+    enrol: np.ndarray
+    test: np.ndarray
+    is_client: np.ndarray
+    places: list
+    condition_names: list = field(default_factory=list)
+    condition: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.is_client)
+
+    def chosen(self, trials):
+        """Some of the trials (a mask, or indices), of the same list of utterances.
+
+        Example
+        -------
+        >>> trials = Trials(["a", "b"], *np.array([[0, 0], [0, 1]]), np.array([True, False]), [])
+        >>> trials.chosen(trials.is_client).test
+        array([0])
+        """
+        fields = {name: getattr(self, name)[trials] for name in ("enrol", "test", "is_client")}
+        condition = None if self.condition is None else self.condition[trials]
+        return replace(self, **fields, condition=condition)
+
+
+def read_trials(clients_path, impostors_path):
+    """Reads a file of client and one of impostor trials, `PATH PATH` a line.
+
+    The lines may end with a condition as a third field: on all lines of both files, or on none.
+
+    Arguments
+    ---------
+    clients_path, impostors_path : str or Path
+
+    Returns
+    -------
+    trials : Trials
+        The clients, then the impostors, each in the order of their file.
+
+    Raises
+    ------
+    InputError
+        If a file or a line is wrong, if only one of the files has conditions, if a trial's two
+        sides are one utterance, or if a pair is a client and an impostor trial. A pair that is
+        repeated is only warned of.
+
+    Example
+    -------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "clients.txt").write_text("anna/1 anna/2\\n")
+    >>> _ = (folder / "impostors.txt").write_text("anna/1 bert/1\\n")
+    >>> trials = read_trials(folder / "clients.txt", folder / "impostors.txt")
+    >>> trials.utterances, trials.test.tolist(), trials.is_client.tolist()
+    (['anna/1', 'anna/2', 'bert/1'], [1, 2], [True, False])
+    """
+    problems = Problems()
+    if _same_file(clients_path, impostors_path):
+        problems.add(clients_path, None, "is given as the client file and as the impostor file")
+        problems.raise_if_any()
+    table = TrialTable({True: clients_path, False: impostors_path})
+    for is_client, path in table.paths.items():
+        for line, fields in read_fields(path, "PATH PATH [CONDITION]", problems):
+            table.add(line, is_client, *fields)
+    return table.checked(problems)
+
+
+def read_trial_list(path):
+    """Reads client and impostor trials from one file.
+
+    A line is `1 PATH PATH` or `0 PATH PATH` (as VoxCeleb's lists), or `PATH PATH target` or
+    `PATH PATH nontarget` (as Kaldi's), and may end with a condition as a fourth field. The first
+    line decides what the file has.
+
+    Arguments
+    ---------
+    path : str or Path
+
+    Returns
+    -------
+    trials : Trials
+        In the order of the file.
+
+    Raises
+    ------
+    InputError
+        As `read_trials`; also if a label is unknown or if all trials are of one class.
+    """
+    problems = Problems()
+    table = TrialTable({True: path, False: path})
+    is_kaldi = None
+    for line, fields in read_fields(path, "LABEL PATH PATH [CONDITION]", problems):
+        if is_kaldi is None:
+            is_kaldi = fields[2] in _KALDI_LABELS
+        labels = _KALDI_LABELS if is_kaldi else _VOXCELEB_LABELS
+        label = fields.pop(2 if is_kaldi else 0)
+        if label in labels:
+            table.add(line, labels[label], *fields)
+        else:
+            problems.add(path, line, _unknown_label(label, is_kaldi))
+    return table.checked(problems)
+
+
+def _same_file(first, second):
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
+
+
+def _unknown_label(label, is_kaldi):
+    if is_kaldi:
+        return f"label '{label}' is neither 'target' nor 'nontarget', as on the first line"
+    return f"label '{label}' is neither 1 nor 0 (a line is '1 PATH PATH' or 'PATH PATH target')"
+
+
+class TrialTable:
+    """The trials as they are read, with their lines; checked together at the end."""
+
+    def __init__(self, paths):
+        self.paths = paths  # the file of the clients (True) and of the impostors (False)
+        self.indices = {}
+        self.conditions = {}  # None is one of them where a file names none
+        self.places = []
+        self.enrol, self.test, self.lines = array("i"), array("i"), array("i")
+        self.is_client, self.condition = array("b"), array("i")
+
+    def add(self, line, is_client, enrol, test, condition=None):
+        """Adds a trial of two names, and of a condition where the file names one."""
+        place = (self.paths[is_client], line)
+        self.enrol.append(self._index(enrol, place))
+        self.test.append(self._index(test, place))
+        self.condition.append(self.conditions.setdefault(condition, len(self.conditions)))
+        self.is_client.append(is_client)
+        self.lines.append(line)
+
+    def _index(self, name, place):
+        index = self.indices.setdefault(name, len(self.places))
+        if index == len(self.places):
+            self.places.append(place)
+        return index
+
+    def place(self, trial):
+        return self.paths[bool(self.is_client[trial])], self.lines[trial]
+
+    def trials(self):
+        """What was added, unchecked."""
+        has_conditions = None not in self.conditions
+        return Trials(
+            utterances=list(self.indices),
+            enrol=np.array(self.enrol, dtype=np.int32),
+            test=np.array(self.test, dtype=np.int32),
+            is_client=np.array(self.is_client, dtype=bool),
+            places=self.places,
+            condition_names=list(self.conditions) if has_conditions else [],
+            condition=np.array(self.condition, dtype=np.int32) if has_conditions else None,
+        )
+
+    def checked(self, problems):
+        """The trials, or an InputError with the problems given and those found here."""
+        trials = self.trials()
+        self._check_conditions(problems)
+        _check_sides(trials, self.place, problems)
+        earlier = _earlier_trials(trials)
+        _check_conflicts(trials, earlier, self.place, problems)
+        if not problems:
+            check_classes(trials, self.paths[True], problems)
+        problems.raise_if_any()
+        _warn_of_repeats(earlier, self.place)
+        return trials
+
+    def _check_conditions(self, problems):
+        if None in self.conditions and len(self.conditions) > 1:
+            without = self.condition.index(self.conditions[None])
+            other = self.paths[not self.is_client[without]]
+            message = f"has no conditions, but {other} has: both must have them, or neither"
+            problems.add(self.place(without)[0], None, message)
+
+
+def _check_sides(trials, place, problems):
+    for trial in np.flatnonzero(trials.enrol == trials.test):
+        name = trials.utterances[trials.enrol[trial]]
+        problems.add(*place(trial), f"both sides of the trial are '{name}'")
+
+
+def _earlier_trials(trials):
+    """For each trial the first one of the same pair, in either order: itself where it's new."""
+    low = np.minimum(trials.enrol, trials.test).astype(np.int64)
+    pairs = low * len(trials.utterances) + np.maximum(trials.enrol, trials.test)
+    _, first, pair_of_trial = np.unique(pairs, return_index=True, return_inverse=True)
+    return first[pair_of_trial]
+
+
+def _check_conflicts(trials, earlier, place, problems):
+    for trial in np.flatnonzero(trials.is_client != trials.is_client[earlier]):
+        first = earlier[trial]
+        pair = f"{trials.utterances[trials.enrol[trial]]} {trials.utterances[trials.test[trial]]}"
+        path, line = place(first)
+        problems.add(
+            *place(trial),
+            f"'{pair}' is {_WITH_ARTICLE[trials.is_client[trial]]} trial here and "
+            f"{_WITH_ARTICLE[trials.is_client[first]]} trial on {path}:{line}",
+        )
+
+
+def check_classes(trials, path, problems):
+    """Adds a problem if all trials are of clients, or all of impostors."""
+    if len(set(trials.is_client.tolist())) == 1:
+        name = "client" if trials.is_client[0] else "impostor"
+        problems.add(path, None, f"has only {name} trials: both classes are needed")
+
+
+def _warn_of_repeats(earlier, place):
+    # No error: pairs that are drawn at random repeat, and published figures count each line.
+    repeats = np.flatnonzero(earlier != np.arange(len(earlier)))
+    if len(repeats):
+        path, line = place(repeats[0])
+        logger.warning(
+            "%s:%d: the pair is already on line %d; each of the %d trials like this counts again",
+            *(path, line, place(earlier[repeats[0]])[1], len(repeats)),
+        )

@@ -1,0 +1,1 @@
+"""Processes, signals, locks, and what the processor is good at."""

@@ -1,0 +1,221 @@
+"""Training and embedding on several processes: torchrun starts them, this lets them agree."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import torch
+from speechbrain.utils import distributed as sb_distributed
+from torch import distributed
+
+from local.errors import InputError
+from local.machine.heartbeat import Heartbeat
+
+_heartbeat = None
+
+
+def join_processes(run_opts):
+    """Joins the process group, if torchrun started this process.
+
+    NCCL on GPUs, each process with the GPU of its number; gloo on CPUs, or where
+    --distributed_backend says so.
+
+    Arguments
+    ---------
+    run_opts : speechbrain.utils.run_opts.RunOptions
+
+    Returns
+    -------
+    run_opts : speechbrain.utils.run_opts.RunOptions
+        With the device and the backend that were taken.
+
+    Raises
+    ------
+    InputError
+        If there are more processes than GPUs, or several that torchrun did not start.
+    """
+    device = run_opts.device or sb_distributed.infer_device()
+    if "RANK" not in os.environ:
+        _refuse_srun_alone()
+        return _with(run_opts, device=device)
+    on_gpus = device.startswith("cuda")
+    if on_gpus and num_local() > torch.cuda.device_count():
+        raise InputError(
+            f"{num_local()} processes on a machine of {torch.cuda.device_count()} GPUs: start one "
+            "for each GPU (torchrun --nproc_per_node), or compute on CPUs (--device cpu)"
+        )
+    if on_gpus:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    run_opts = _with(run_opts, device=device)
+    if "distributed_backend" not in run_opts.overridden_args:
+        run_opts = _with(run_opts, distributed_backend="nccl" if on_gpus else "gloo")
+    sb_distributed.ddp_init_group(run_opts)
+    if num_processes() > 1:
+        global _heartbeat
+        _heartbeat = Heartbeat(rank(), num_processes())
+    return run_opts
+
+
+def _with(run_opts, **changes):
+    overridden = run_opts.overridden_args | changes.keys()
+    return dataclasses.replace(run_opts, overridden_args=overridden, **changes)
+
+
+def leave_processes():
+    """Waits for the others, and leaves the group; to be called by all when they are done."""
+    if not sb_distributed.is_distributed_initialized():
+        return
+    sb_distributed.ddp_barrier()
+    if _heartbeat is not None:
+        _heartbeat.stop()
+    distributed.destroy_process_group()
+
+
+def _refuse_srun_alone():
+    num_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if num_tasks > 1:
+        raise InputError(
+            f"srun started {num_tasks} processes that don't know of each other: let it start one "
+            "torchrun on each machine, as slurm/train.sbatch does"
+        )
+
+
+def rank():
+    """The number of this process, from 0."""
+    return distributed.get_rank() if sb_distributed.is_distributed_initialized() else 0
+
+
+def num_processes():
+    """How many work together, on all machines."""
+    return distributed.get_world_size() if sb_distributed.is_distributed_initialized() else 1
+
+
+def num_local():
+    """How many of them are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if "RANK" in os.environ else 1
+
+
+def on_first(function):
+    """Calls function() in the first process, and gives its result to all.
+
+    Raises
+    ------
+    InputError
+        In all processes, if the first one raises it.
+    """
+    result, problem = None, None
+    if rank() == 0:
+        try:
+            result = function()
+        except InputError as error:
+            problem = str(error)
+    result, problem = sb_distributed.ddp_broadcast((result, problem))
+    if problem is not None:
+        raise InputError(problem)
+    return result
+
+
+def check_shared(path):
+    """Raises an InputError if the first process made a file that this one can't see."""
+    if not Path(path).is_file():
+        raise InputError(
+            f"{path}: not found by process {rank()} on {os.uname().nodename}, but by the first "
+            "one: all machines need the same files under the same paths"
+        )
+
+
+def mean(value):
+    """The mean of a tensor over all processes; the same in all of them."""
+    return _reduced(value, distributed.ReduceOp.SUM) / num_processes()
+
+
+def total(number, device):
+    """The sum of a whole number of each process."""
+    return _reduced_number(number, device, distributed.ReduceOp.SUM)
+
+
+def highest(number, device):
+    """The highest of a whole number of each process."""
+    return _reduced_number(number, device, distributed.ReduceOp.MAX)
+
+
+def _reduced_number(number, device, operation):
+    if num_processes() == 1:
+        return number
+    return int(_reduced(torch.tensor(number, device=device), operation))
+
+
+def _reduced(value, operation):
+    if num_processes() > 1:
+        value = value.clone()
+        distributed.all_reduce(value, operation)
+    return value
+
+
+def copy_buffers(module):
+    """Gives all processes the buffers of the first one's module: statistics of batch norm."""
+    if num_processes() > 1:
+        for buffer in module.buffers():
+            distributed.broadcast(buffer, src=0)
+
+
+def gather(item):
+    """A list of the items of all processes in the first one; None in the others."""
+    if num_processes() == 1:
+        return [item]
+    items = [None] * num_processes() if rank() == 0 else None
+    distributed.gather_object(item, items)
+    return items
+
+
+def shares(costs, num_shares):
+    """Pieces of work to shares of about the same cost: the next piece to whoever has least.
+
+    Returns
+    -------
+    shares : list of list of int
+        Indices into costs, each once, in their order.
+
+    Example
+    -------
+    >>> shares([5, 4, 3, 2, 2], num_shares=2)
+    [[0, 3, 4], [1, 2]]
+    """
+    found = [[] for _ in range(num_shares)]
+    sums = [0.0] * num_shares
+    for index, cost in enumerate(costs):
+        least = sums.index(min(sums))
+        found[least].append(index)
+        sums[least] += cost
+    return found
+
+
+def gather_rows(indices, rows, num_rows, device):
+    """Puts together a matrix of which each process has some rows.
+
+    Arguments
+    ---------
+    indices : list of int
+        Where the rows of this process belong.
+    rows : torch.Tensor
+        (len(indices), num_values), on the CPU; of a process without rows, (0, 0).
+    num_rows : int
+        Of the whole matrix; each is in one process.
+    device : str
+        That the processes exchange tensors on.
+
+    Returns
+    -------
+    matrix : torch.Tensor or None
+        (num_rows, num_values) on the CPU, in the first process; None in the others.
+    """
+    num_values = highest(rows.shape[1], device)
+    matrix = torch.zeros(num_rows, num_values, dtype=torch.float32)
+    if indices:
+        matrix[torch.tensor(indices)] = rows
+    if num_processes() == 1:
+        return matrix
+    # Each row is zero in all processes but one: their sum is exact.
+    matrix = matrix.to(device)
+    distributed.reduce(matrix, dst=0)
+    return matrix.cpu() if rank() == 0 else None

@@ -1,1 +1,0 @@
-"""Pictures of scored trials, and how they are kept."""

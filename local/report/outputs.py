@@ -1,0 +1,121 @@
+"""What a verification leaves in its directory: metrics, pictures and the report."""
+
+import datetime
+from typing import NamedTuple
+
+from local.evaluation.evaluate import difference
+from local.evaluation.summary import write_metrics
+from local.report.calibration_plot import calibration_figure
+from local.report.det_plot import det_figure
+from local.report.figure_files import save_figure, svg_text
+from local.report.report import write_report
+from local.report.score_plot import score_histogram_figure
+
+
+class Picture(NamedTuple):
+    """A figure, the name of its files, and what the report says of it."""
+
+    name: str
+    heading: str
+    alt: str
+    figure: NamedTuple
+
+
+def write_outputs(output_dir, evaluations, costs, details=(), training_log=None):
+    """Writes metrics.json, the pictures as PNG and PDF, and report.html.
+
+    Arguments
+    ---------
+    output_dir : Path
+    evaluations : list of local.evaluation.evaluate.Evaluation
+    costs : local.evaluation.summary.Costs
+    details : sequence of tuple
+        (name, value) rows at the head of the report.
+    training_log : Path, optional
+        The train_log.txt whose curves the report shows.
+
+    Returns
+    -------
+    metrics : dict
+        From `metrics_of`.
+    """
+    metrics = metrics_of(evaluations)
+    write_metrics(output_dir / "metrics.json", metrics)
+    pictures = _pictures(evaluations, costs)
+    for picture in pictures:
+        save_figure(picture.figure, output_dir / picture.name)
+    embedded = [(p.heading, p.alt, svg_text(p.figure)) for p in pictures]
+    title = "Speaker verification: " + ", ".join(e.name for e in evaluations)
+    today = datetime.date.today().isoformat()
+    write_report(
+        output_dir / "report.html",
+        title,
+        evaluations,
+        embedded,
+        [*details, ("Date", today)],
+        training_log,
+    )
+    return metrics
+
+
+def metrics_of(evaluations):
+    """What metrics.json holds: the summary; of several systems all, and their differences."""
+    if len(evaluations) == 1:
+        return evaluations[0].summary
+    first, *others = evaluations
+    return {
+        "systems": {e.name: e.summary for e in evaluations},
+        "differences": {f"{e.name} - {first.name}": difference(e, first) for e in others},
+    }
+
+
+def _pictures(evaluations, costs):
+    det = det_figure(
+        {e.name: e.curve for e in evaluations},
+        costs,
+        {e.name: e.intervals for e in evaluations},
+        [e.name for e in evaluations if e.summary["is_calibrated"]],
+    )
+    alt = "Miss rate over false-alarm rate on normal-deviate axes, with the EER"
+    pictures = [Picture("det", "Detection error trade-off", alt, det)]
+    for number, evaluation in enumerate(evaluations, 1):
+        suffix, of = ("", "") if len(evaluations) == 1 else (f"_{number}", f": {evaluation.name}")
+        pictures += _pictures_of(evaluation, costs, suffix, of)
+    return pictures
+
+
+def _pictures_of(evaluation, costs, suffix, of):
+    thresholds = {"EER": evaluation.summary["eer_threshold"]}
+    kind = "act" if evaluation.summary["is_calibrated"] else "min"
+    for prior in costs.p_targets:
+        threshold = evaluation.summary[f"{kind}_dcf_{prior}_threshold"]
+        thresholds[f"{kind}DCF({prior:g})"] = threshold
+    histogram = score_histogram_figure(evaluation.scores, evaluation.trials.is_client, thresholds)
+    calibration = calibration_figure(evaluation.curve, costs.p_targets)
+    return [
+        Picture(
+            f"scores{suffix}",
+            f"Scores{of}",
+            "How the scores of clients and of impostors are distributed, with thresholds",
+            histogram,
+        ),
+        Picture(
+            f"calibration{suffix}",
+            f"Calibration{of}",
+            "Scores beside the best log-likelihood ratios, and costs over the prior",
+            calibration,
+        ),
+    ]
+
+
+def format_differences(metrics):
+    """Lines that say how systems differ, of `metrics_of` several."""
+    lines = []
+    for pair, values in metrics.get("differences", {}).items():
+        if not values:
+            lines.append(f"{pair}: not the same trials, or no intervals")
+            continue
+        eer = values["eer_percent"]
+        low, high = eer["interval"]
+        lines.append(f"{pair}: EER {eer['difference']:+.3f} points [{low:+.3f}, {high:+.3f}]")
+    return "\n".join(lines)

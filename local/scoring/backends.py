@@ -1,0 +1,119 @@
+"""Back-ends: what makes a score of two embeddings. Each is a scalar product of two vectors."""
+
+import numpy as np
+
+from local.errors import InputError
+
+# Embeddings of length 1 that vary less in a direction have nothing there but rounding: a value is
+# the same in all of them, for example, and no covariance could be inverted.
+MIN_VARIANCE = 1e-10
+
+
+class Cosine:
+    """The cosine of the angle between two embeddings."""
+
+    def vectors(self, unit):
+        """What embeddings of length 1 are as enrolments and as tests: they stay what they are.
+
+        Arguments
+        ---------
+        unit : np.ndarray
+            float32 (num_rows, num_values)
+
+        Returns
+        -------
+        left, right : np.ndarray
+            float32 (num_rows, num_values): see `local.scoring.cosine.dot_scores`.
+        """
+        return unit, unit
+
+
+class Plda:
+    """Probabilistic linear discriminant analysis, trained by SpeechBrain.
+
+    An embedding is a mean, the speaker's position in a subspace, and a residual with a full
+    covariance. The score is the log-likelihood ratio of one position to two (Prince and Elder,
+    "Probabilistic linear discriminant analysis for inferences about identity", 2007).
+
+    Arguments
+    ---------
+    unit : np.ndarray
+        float32 (num_utterances, num_values), embeddings of length 1.
+    speakers : sequence of str
+        Of the utterances.
+    rank : int
+        Of the subspace, at most the number of speakers less 1 and num_values.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 3 speakers, or too few utterances for the residual's covariance.
+    """
+
+    def __init__(self, unit, speakers, rank):
+        names, numbers = np.unique(speakers, return_inverse=True)
+        self.basis = _varying_directions(unit)
+        num_values = self.basis.shape[1]
+        _check_size(unit, len(names), num_values)
+        plda = _trained(unit @ self.basis, numbers, min(rank, len(names) - 1, num_values))
+        self.mean = plda.mean
+        # Scores are x' quadratic x + y' quadratic y + x' cross y + offset, as SpeechBrain's are.
+        between = plda.F @ plda.F.T
+        total = between + plda.Sigma
+        inverse = np.linalg.inv(total)
+        given_other = total - between @ inverse @ between
+        conditional = np.linalg.inv(given_other)
+        self.quadratic = 0.5 * (inverse - conditional)
+        self.cross = inverse @ between @ conditional
+        # The log-likelihood ratio of two embeddings at the mean.
+        self.offset = 0.5 * (_log_det(total) - _log_det(given_other))
+
+    def vectors(self, unit):
+        """What embeddings of length 1 are as enrolments and as tests; see `Cosine.vectors`."""
+        centred = unit @ self.basis - self.mean
+        own = np.einsum("uv,uv->u", centred @ self.quadratic, centred)[:, None] + 0.5 * self.offset
+        one = np.ones_like(own)
+        left = np.hstack([centred @ self.cross, own, one])
+        right = np.hstack([centred, one, own])
+        return left.astype(np.float32), right.astype(np.float32)
+
+
+def _varying_directions(unit):
+    """An orthogonal basis of what the embeddings fill: float64 (num_values, at most as many)."""
+    covariance = np.cov(unit, rowvar=False, bias=True, dtype=np.float64)
+    variances, directions = np.linalg.eigh(np.atleast_2d(covariance))
+    return directions[:, variances > MIN_VARIANCE]
+
+
+def _check_size(unit, num_speakers, num_varying):
+    if num_varying == 0:
+        raise InputError("all embeddings of the cohort are the same: PLDA can't be trained")
+    if num_speakers < 3 or len(unit) < num_speakers + num_varying:
+        size = unit.shape[1]
+        raise InputError(
+            f"PLDA of embeddings with {size} values needs a cohort of 3 speakers at least, and of "
+            f"{size} more utterances than speakers: it has {len(unit)} of {num_speakers} speakers; "
+            "raise cohort_size"
+        )
+
+
+def _trained(values, speakers, rank):
+    # Takes a second to import, which only PLDA needs.
+    from speechbrain.processing.PLDA_LDA import PLDA, StatObject_SB
+
+    nothing = np.full(len(values), None)
+    statistics = StatObject_SB(
+        modelset=speakers,  # as numbers, which it finds much faster than names
+        segset=nothing,
+        start=nothing,
+        stop=nothing,
+        stat0=np.ones((len(values), 1)),
+        stat1=values,
+    )
+    plda = PLDA(rank_f=rank)
+    plda.plda(statistics)
+    return plda
+
+
+def _log_det(matrix):
+    return np.linalg.slogdet(matrix)[1]

@@ -1,0 +1,80 @@
+"""The cohort: speakers that are not in the trials, to compare scores with."""
+
+import logging
+import os
+
+import numpy as np
+
+from local.data.manifest_files import read_manifest, write_manifest
+from local.errors import Problems
+
+logger = logging.getLogger(__name__)
+
+
+def choose_cohort(manifest_path, cohort_path, size=None, seed=0):
+    """Chooses utterances of a manifest, spread over its speakers, and writes a manifest of them.
+
+    Every speaker is in it once before one is in it twice.
+
+    Arguments
+    ---------
+    manifest_path : str or Path
+        That of the training data.
+    cohort_path : str or Path
+        Gets the chosen rows.
+    size : int, optional
+        The number of utterances at most.
+    seed : int
+        Of the choice.
+
+    Raises
+    ------
+    InputError
+        If the manifest can't be read, is empty, names no speakers, or chosen audio isn't there.
+    """
+    speakers = [row["spk_id"] for row in read_manifest(manifest_path)]
+    indices = set(spread(speakers, size, seed))
+    rows = enumerate(read_manifest(manifest_path))
+    chosen = [row for index, row in rows if index in indices]
+    problems = Problems()
+    if not chosen:
+        problems.add(manifest_path, None, "has no utterances")
+    for row in chosen:
+        if not row["spk_id"]:
+            problems.add(manifest_path, None, f"has no speaker for '{row['ID']}'")
+        elif not os.path.exists(row["wav"]):
+            problems.add(manifest_path, None, f"{row['wav']} is in the cohort, but not there")
+    problems.raise_if_any()
+    write_manifest(cohort_path, chosen)
+    logger.info("%s: %d of %d utterances as a cohort", cohort_path, len(chosen), len(speakers))
+
+
+def spread(speakers, size=None, seed=0):
+    """Indices of utterances, drawn in turns: one of each speaker, then a second one, ...
+
+    Arguments
+    ---------
+    speakers : sequence of str
+        Of each utterance.
+    size : int, optional
+        So many at most.
+    seed : int
+
+    Returns
+    -------
+    indices : list of int
+        Ascending.
+
+    Example
+    -------
+    >>> indices = spread(["a", "a", "a", "b", "c", "c"], size=3)
+    >>> ["aaabcc"[index] for index in indices]
+    ['a', 'b', 'c']
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(speakers))
+    drawn, turns = {}, np.empty(len(speakers), np.int64)
+    for index in order:
+        turns[index] = drawn[speakers[index]] = drawn.get(speakers[index], -1) + 1
+    by_turn = order[np.argsort(turns[order], kind="stable")]
+    return sorted(by_turn[:size].tolist())

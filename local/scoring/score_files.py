@@ -1,0 +1,248 @@
+"""Score files: a line for each trial, written and read by the million a second."""
+
+import os
+from array import array
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from local.atomic import replacing
+from local.errors import Problems
+from local.lists.fields import read_fields
+from local.lists.trials import Trials, TrialTable
+
+LAYOUT = "ENROL TEST target|nontarget SCORE [CONDITION]"
+LABELS = {"nontarget": False, "target": True}
+# From here on, numbers are infinite as float32.
+TOO_LARGE = 2.0**128 - 2.0**103
+
+# Bounds of the memory in use, and where more is no faster.
+TRIALS_PER_BLOCK = 100_000
+BYTES_PER_BLOCK = 1 << 22
+
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+_COLUMNS = {"enrol": _NAMES, "test": _NAMES, "label": _NAMES, "score": pa.float64()}
+_COLUMNS |= {"condition": _NAMES}
+
+
+def write_scores(path, trials, scores):
+    """Writes `ENROL TEST target|nontarget SCORE` lines, one for each trial.
+
+    Where the trials have conditions, they are a fifth field.
+
+    Arguments
+    ---------
+    path : str or Path
+        Gets its name only when the file is complete.
+    trials : local.lists.trials.Trials
+    scores : array_like
+        (num_trials,), written as float32 with the fewest digits that bring back the same number.
+
+    Raises
+    ------
+    ValueError
+        If there isn't one score for each trial, or if one is not finite.
+    InputError
+        If the file can't be written.
+
+    Example
+    -------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "scores.txt"
+    >>> sides = np.array([0, 0]), np.array([1, 2])
+    >>> trials = Trials(["anna/1", "anna/2", "bert/1"], *sides, np.array([True, False]), [])
+    >>> write_scores(path, trials, [0.75, -0.1])
+    >>> path.read_text().splitlines()
+    ['anna/1 anna/2 target 0.75', 'anna/1 bert/1 nontarget -0.1']
+    """
+    with np.errstate(over="ignore"):
+        scores = np.asarray(scores, np.float32)
+    _check_scores(scores, len(trials))
+    utterances, labels, conditions = (
+        pa.array(names, pa.string())
+        for names in (trials.utterances, list(LABELS), trials.condition_names)
+    )
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        for first in range(0, len(trials), TRIALS_PER_BLOCK):
+            block = slice(first, first + TRIALS_PER_BLOCK)
+            fields = [
+                utterances.take(pa.array(trials.enrol[block])),
+                utterances.take(pa.array(trials.test[block])),
+                labels.take(pa.array(trials.is_client[block].view(np.int8))),
+                pa.array(scores[block]).cast(pa.string()),
+            ]
+            if trials.condition is not None:
+                fields.append(conditions.take(pa.array(trials.condition[block])))
+            file.write(_lines(fields))
+
+
+def _check_scores(scores, num_trials):
+    if scores.shape != (num_trials,):
+        raise ValueError(
+            f"there must be one score for each of {num_trials} trials, "
+            f"got an array of shape {scores.shape}"
+        )
+    is_finite = np.isfinite(scores)
+    if not is_finite.all():
+        first = int(np.argmin(is_finite))
+        raise ValueError(f"the score of trial {first + 1} is {scores[first]}, which is not finite")
+
+
+def _lines(fields):
+    """Columns of text as lines: a buffer of bytes."""
+    # csv.CSVWriter is no faster, and takes no quotation mark in a name.
+    lines = pc.binary_join_element_wise(*fields, " ")
+    _, _, characters = pc.binary_join_element_wise(lines, "", "\n").buffers()
+    return characters
+
+
+def read_scores(path):
+    """Reads what `write_scores` writes, and checks every line.
+
+    Arguments
+    ---------
+    path : str or Path
+        Lines of `ENROL TEST target|nontarget SCORE`, or with a condition as a fifth field. As in
+        all lists, other blanks, line ends and empty lines are fine, but slower.
+
+    Returns
+    -------
+    trials : local.lists.trials.Trials
+        In the order of the file; without places.
+    scores : np.ndarray
+        float32 (num_trials,)
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, a line is wrong, or one of the classes has no trial.
+    """
+    trials, scores = _read_at_once(path) or _read_line_by_line(path)
+    if trials.is_client.min() == trials.is_client.max():
+        label = "target" if trials.is_client[0] else "nontarget"
+        problems = Problems()
+        problems.add(path, None, f"has only {label} trials: both classes are needed")
+        problems.raise_if_any()
+    return trials, scores
+
+
+def _read_line_by_line(path):
+    """Takes whatever blanks and line ends there are, and finds all problems."""
+    problems = Problems()
+    table, scores = TrialTable({True: path, False: path}), array("d")
+    for line, (enrol, test, label, score, *condition) in read_fields(path, LAYOUT, problems):
+        problem = _problem_with(label, score)
+        if problem:
+            problems.add(path, line, problem)
+            continue
+        table.add(line, LABELS[label], enrol, test, *condition)
+        scores.append(float(score))
+    problems.raise_if_any()
+    return replace(table.trials(), places=[]), _as_float32(np.array(scores))
+
+
+def _problem_with(label, score):
+    """What is wrong with these fields of a line, or None."""
+    if label not in LABELS:
+        return f"label '{label}' is neither 'target' nor 'nontarget'"
+    try:
+        # False for NaN, too.
+        if abs(float(score)) < TOO_LARGE:
+            return None
+    except ValueError:
+        pass
+    return f"score '{score}' is not a finite number"
+
+
+def _read_at_once(path):
+    """The same trials and scores, or None if anything about the file is out of the ordinary."""
+    if not os.path.isfile(path):  # A pipe can be read only once.
+        return None
+    _, fields = next(read_fields(path, LAYOUT, Problems()), (0, []))
+    try:
+        if fields and _is_plain(path):
+            return _scored_trials(_read_table(path, len(fields)))
+    except (pa.ArrowException, UnicodeError, OSError):
+        pass
+    return None
+
+
+def _is_plain(path):
+    """Whether no byte is a control character, other than the line ends."""
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(BYTES_PER_BLOCK):
+            codes = np.frombuffer(block, np.uint8)
+            if np.count_nonzero(codes < ord(" ")) != np.count_nonzero(codes == ord("\n")):
+                return False
+    return True
+
+
+def _read_table(path, num_columns):
+    names = list(_COLUMNS)[:num_columns]
+    with pa.OSFile(str(path)) as file:
+        return csv.read_csv(
+            file,
+            csv.ReadOptions(column_names=names, block_size=BYTES_PER_BLOCK),
+            csv.ParseOptions(delimiter=" ", quote_char=False),
+            csv.ConvertOptions(column_types={name: _COLUMNS[name] for name in names}),
+        )
+
+
+def _scored_trials(table):
+    """A table as trials and scores, or None if a field is empty or wrong."""
+    chunks = table["score"].chunks
+    scores = np.concatenate([_as_float32(chunk.to_numpy(zero_copy_only=False)) for chunk in chunks])
+    utterances, (enrol, test) = _indexed(table["enrol"], table["test"])
+    labels, (label,) = _indexed(table["label"])
+    names, condition = [], None
+    if "condition" in table.column_names:
+        names, (condition,) = _indexed(table["condition"])
+    # What is missing is not finite either.
+    if not np.isfinite(scores).all() or "" in [*utterances, *names] or set(labels) - set(LABELS):
+        return None
+    is_client = np.array([LABELS[name] for name in labels])[label]
+    return Trials(utterances, enrol, test, is_client, [], names, condition), scores
+
+
+def _as_float32(values):
+    """The float32 nearest to what float64 were read from."""
+    with np.errstate(over="ignore"):
+        scores = values.astype(np.float32)
+    # Rounded twice, a text very near the middle between two float32 can go the wrong way. Of all
+    # that is written, that is 7.038531e-26 only.
+    halfway = np.flatnonzero((values.view(np.int64) & 0x1FFFFFFF) == 0x10000000)
+    texts = pa.array(list(map(repr, values[halfway].tolist())), pa.string())
+    scores[halfway] = texts.cast(pa.float32()).to_numpy()
+    return scores
+
+
+def _indexed(*columns):
+    """Columns of names as one list of them, and for each column the indices into it.
+
+    The list is in the order of first mention, from line to line.
+    """
+    columns = [column.unify_dictionaries() for column in columns]
+    dictionaries = [column.chunk(0).dictionary for column in columns]
+    merged = pa.concat_arrays(dictionaries).dictionary_encode()
+    ends = np.cumsum([len(dictionary) for dictionary in dictionaries])
+    merged_indices = np.split(merged.indices.to_numpy(), ends[:-1])
+    indices = [
+        into_merged[np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])]
+        for column, into_merged in zip(columns, merged_indices, strict=True)
+    ]
+    order, rank = _by_first_mention(indices, len(merged.dictionary))
+    return merged.dictionary.take(pa.array(order)).to_pylist(), [rank[column] for column in indices]
+
+
+def _by_first_mention(columns, num_names):
+    """The names sorted by where they are mentioned first, and the place of each in that order."""
+    first = np.full(num_names, np.iinfo(np.int64).max)
+    for number, column in enumerate(columns):
+        np.minimum.at(first, column, np.arange(len(column)) * len(columns) + number)
+    order = np.argsort(first)
+    rank = np.empty(num_names, np.int32)
+    rank[order] = np.arange(num_names)
+    return order, rank

@@ -1,0 +1,172 @@
+"""Embeddings of trials and of a cohort to scores: back-end, enrolment and score normalisation."""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+
+from local.errors import InputError
+from local.lists.enrolment import by_utterances
+from local.scoring.backends import Cosine, Plda
+from local.scoring.cosine import dot_scores, unit_length
+from local.scoring.group_means import group_means
+from local.scoring.score_norm import KINDS, cohort_statistics, normalise
+
+logger = logging.getLogger(__name__)
+
+
+class Cohort(NamedTuple):
+    """Other speakers' utterances.
+
+    Arguments
+    ---------
+    embeddings : np.ndarray
+        float32 (num_utterances, embedding_size)
+    speakers : list of str
+        Of each utterance.
+    """
+
+    embeddings: np.ndarray
+    speakers: list
+
+
+class System(NamedTuple):
+    """How scores come from embeddings.
+
+    Arguments
+    ---------
+    backend : str
+        "cosine" or "plda".
+    plda_rank : int
+        See `local.scoring.backends.Plda`.
+    subtract_mean : bool
+        Whether the mean of the cohort is subtracted from all embeddings.
+    score_norm : str
+        "none", or one of `local.scoring.score_norm.normalise`.
+    top_n : int
+        Nearest members of the cohort, for "as": 2 at least.
+    cohort_kind : str
+        What scores are compared with: "utterances" of the cohort, or the means of its "speakers".
+    enrol_mean : str
+        Of the utterances of a model: the mean of their "embeddings" (each of length 1), or of
+        their "scores".
+    """
+
+    backend: str = "cosine"
+    plda_rank: int = 100
+    subtract_mean: bool = False
+    score_norm: str = "none"
+    top_n: int = 300
+    cohort_kind: str = "utterances"
+    enrol_mean: str = "embeddings"
+
+    def check(self):
+        """Raises an InputError if a setting is none of those that there are."""
+        choices = {
+            "backend": ("cosine", "plda"),
+            "score_norm": KINDS,
+            "cohort_kind": ("utterances", "speakers"),
+            "enrol_mean": ("embeddings", "scores"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                value = getattr(self, name)
+                raise InputError(f"{name} is one of {', '.join(known)}, not {value!r}")
+        for name in ("plda_rank", "top_n"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} must be a number from 1 on, not {value!r}")
+        if self.score_norm == "as" and self.top_n == 1:
+            raise InputError("top_n must be at least 2: a single score has no deviation")
+
+    def needs_cohort(self):
+        return self.backend == "plda" or self.subtract_mean or self.score_norm != "none"
+
+    def describe(self):
+        """A name for tables and legends.
+
+        Example
+        -------
+        >>> System(subtract_mean=True, score_norm="as").describe()
+        'cosine, mean subtracted, as-norm'
+        """
+        parts = [self.backend]
+        parts += ["mean subtracted"] if self.subtract_mean else []
+        parts += [f"{self.score_norm}-norm"] if self.score_norm != "none" else []
+        return ", ".join(parts)
+
+    def score(self, enrolment, embeddings, cohort=None):
+        """Scores trials.
+
+        Arguments
+        ---------
+        enrolment : local.lists.enrolment.Enrolment
+        embeddings : np.ndarray
+            float32 (num_utterances, embedding_size), of `enrolment.utterances`.
+        cohort : Cohort, optional
+            Where `needs_cohort`.
+
+        Returns
+        -------
+        scores : np.ndarray
+            float32 (num_trials,)
+        cohort_means : np.ndarray or None
+            float32 (num_sides,): the mean score of each side of the trials against the cohort, or
+            against its nearest members where these normalise the scores. None without a cohort.
+
+        Raises
+        ------
+        InputError
+            If the cohort is too small.
+        """
+        if self.subtract_mean and len(cohort.speakers) == 1:
+            raise InputError("the cohort is one utterance, which is its own mean: it needs more")
+        mean = cohort.embeddings.mean(axis=0) if self.subtract_mean else np.float32(0.0)
+        unit = unit_length(embeddings - mean, enrolment.utterances)
+        if cohort is None:
+            return self._score(enrolment, unit, Cosine(), None)
+        cohort_unit = unit_length(cohort.embeddings - mean, cohort.speakers)
+        backend = Cosine()
+        if self.backend == "plda":
+            backend = Plda(cohort_unit, cohort.speakers, self.plda_rank)
+        return self._score(enrolment, unit, backend, self._members(cohort_unit, cohort))
+
+    def _score(self, enrolment, unit, backend, members):
+        """The scores, and the mean of each side's scores against the cohort (or None)."""
+        counts = np.array([len(utterances) for utterances in enrolment.members])
+        utterances = np.concatenate(enrolment.members)
+        trials, parts, rows = enrolment.trials, None, unit
+        if self.enrol_mean == "scores":
+            trials, parts = by_utterances(enrolment)
+        else:
+            rows = unit_length(group_means(unit[utterances], counts), trials.utterances)
+        left, right = backend.vectors(rows)
+        scores, means = dot_scores(left, right, trials.enrol, trials.test), None
+        if members is not None:
+            statistics = self._statistics(left, backend.vectors(members)[1])
+            means = (
+                statistics.mean
+                if parts is None
+                else group_means(statistics.mean[utterances], counts)
+            )
+            if self.score_norm != "none":
+                scores = normalise(scores, trials, self.score_norm, statistics)
+        return scores if parts is None else group_means(scores, parts), means
+
+    def _members(self, cohort_unit, cohort):
+        """What scores are compared with: float32 (cohort_size, embedding_size), of length 1."""
+        if self.cohort_kind == "utterances":
+            return cohort_unit
+        names, number = np.unique(cohort.speakers, return_inverse=True)
+        by_speaker = cohort_unit[np.argsort(number, kind="stable")]
+        return unit_length(group_means(by_speaker, np.bincount(number)), names)
+
+    def _statistics(self, left, cohort_right):
+        is_adaptive = self.score_norm == "as"
+        if is_adaptive and len(cohort_right) < self.top_n:
+            logger.warning(
+                "The cohort has %d members, fewer than top_n (%d): all of them are taken",
+                len(cohort_right),
+                self.top_n,
+            )
+        return cohort_statistics(left, cohort_right, self.top_n if is_adaptive else None)

@@ -1,0 +1,135 @@
+"""A system's scores with what belongs to them: from a model, or from files of an earlier run."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from local.data.manifest_files import read_manifest
+from local.errors import InputError
+from local.lists.trials import Trials
+from local.scoring.quality import read_quality
+from local.scoring.score_files import read_scores
+
+# Beside a score file: the manifest of its utterances, and their quality measures.
+MANIFEST_FILE = "utterances.csv"
+QUALITY_FILE = "quality.txt"
+
+
+class TrialScores(NamedTuple):
+    """Scored trials of a system.
+
+    Arguments
+    ---------
+    name : str
+    trials : local.lists.trials.Trials
+    scores : np.ndarray
+        float32 (num_trials,)
+    quality : dict
+        Of the sides of the trials: see `local.scoring.quality.read_quality`. Empty if nothing is
+        known.
+    audio : dict
+        The name of a side -> the paths of its audio, as far as they are known.
+    examples : list of str
+        For each side, the name of an utterance of its speaker: of a model one that it was enrolled
+        from.
+    """
+
+    name: str
+    trials: Trials
+    scores: np.ndarray
+    quality: dict
+    audio: dict
+    examples: list
+
+
+def read_trial_scores(paths):
+    """Reads score files, and what `recipes/verify.py` has written beside each.
+
+    Arguments
+    ---------
+    paths : list of str
+
+    Returns
+    -------
+    systems : list of TrialScores
+        Named by what their paths differ in.
+
+    Raises
+    ------
+    InputError
+        If a file can't be read, is wrong, or is given twice.
+    """
+    if len(set(paths)) < len(paths):
+        raise InputError(f"scores: a file is given twice: {', '.join(paths)}")
+    names = distinct_names(paths)
+    return [_read(name, Path(path)) for name, path in zip(names, paths, strict=True)]
+
+
+def _read(name, path):
+    trials, scores = read_scores(path)
+    quality, audio = {}, {}
+    if path.with_name(QUALITY_FILE).is_file():
+        quality = read_quality(path.with_name(QUALITY_FILE), trials.utterances)
+    if path.with_name(MANIFEST_FILE).is_file():
+        audio = {row["ID"]: [row["wav"]] for row in read_manifest(path.with_name(MANIFEST_FILE))}
+    return TrialScores(name, trials, scores, quality, audio, trials.utterances)
+
+
+def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
+    """Scores that a model has just given, with what its manifest knows of the utterances.
+
+    Arguments
+    ---------
+    name : str
+    enrolment : local.lists.enrolment.Enrolment
+    scores : np.ndarray
+        float32 (num_trials,)
+    manifest_path : str or Path
+        Of `enrolment.utterances`.
+    cohort_means : np.ndarray, optional
+        float32 (num_sides,)
+
+    Returns
+    -------
+    system : TrialScores
+    """
+    rows = list(read_manifest(manifest_path))
+    seconds, audio, examples = [], [], []
+    for members in enrolment.members:
+        seconds.append(sum(float(rows[index]["duration"]) for index in members))
+        audio.append([rows[index]["wav"] for index in members])
+        examples.append(enrolment.utterances[members[0]])
+    quality = {"seconds": np.array(seconds)}
+    if cohort_means is not None:
+        quality["cohort_mean"] = cohort_means
+    audio = dict(zip(enrolment.trials.utterances, audio, strict=True))
+    return TrialScores(name, enrolment.trials, scores, quality, audio, examples)
+
+
+def distinct_names(paths):
+    """Paths without what all of them begin and end with; of one path, the file's name.
+
+    Example
+    -------
+    >>> distinct_names(["results/a/verification/scores.txt", "results/b/verification/scores.txt"])
+    ['a', 'b']
+    >>> distinct_names(["results/a/scores.txt"])
+    ['scores']
+    """
+    parts = [Path(path).with_suffix("").parts for path in paths]
+    if len(paths) == 1:
+        return [parts[0][-1]]
+    first = _num_equal(parts)
+    last = _num_equal([path[first:][::-1] for path in parts])
+    names = ["/".join(path[first : len(path) - last]) for path in parts]
+    # One may be the beginning of another.
+    return [name or str(path) for name, path in zip(names, paths, strict=True)]
+
+
+def _num_equal(sequences):
+    """How many first elements all of them share."""
+    count = 0
+    while all(len(s) > count for s in sequences) and len({s[count] for s in sequences}) == 1:
+        count += 1
+    return count

@@ -1,0 +1,1 @@
+"""The general part of a Brain, checkpoints, schedules, the train log."""

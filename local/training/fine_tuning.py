@@ -1,0 +1,87 @@
+"""Training that begins with the weights of another model."""
+
+import logging
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from local.errors import InputError
+from local.machine import processes
+from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, load_model
+
+_MAX_SHOWN = 4
+
+logger = logging.getLogger(__name__)
+
+
+def begin_with(model_dir, extractor, hyperparams_path):
+    """Gives an extractor the weights of a trained model: front end, pooling and embedding.
+
+    Arguments
+    ---------
+    model_dir : str or Path
+        The out_dir of a training run, or an exported model.
+    extractor : torch.nn.Module
+        Changed in place.
+    hyperparams_path : str or Path
+        The resolved settings of this run: those of features and network that are other ones there
+        are warned of.
+
+    Raises
+    ------
+    InputError
+        If there is no model, or it is another network.
+    """
+    model = load_model(model_dir)
+    weights = model["extractor"].state_dict()
+    differences = _differences(extractor.state_dict(), weights)
+    if differences:
+        rest = len(differences) - _MAX_SHOWN
+        raise InputError(
+            f"init_from: {model_dir} is another network; give the settings of its {MODEL_FILE}.\n"
+            + "\n".join(differences[:_MAX_SHOWN])
+            + (f"\n... and {rest} more" if rest > 0 else "")
+        )
+    extractor.load_state_dict(weights)
+    if processes.rank() == 0:
+        logger.info(
+            f"Begins with front end, pooling and embedding of {model['path']}; the classifier of "
+            "the training speakers is new."
+        )
+        for setting in _other_settings(Path(model_dir) / MODEL_FILE, hyperparams_path):
+            logger.warning(f"init_from: {setting}")
+
+
+def _differences(here, there):
+    """What weights of one state dictionary don't fit into another, a line each."""
+    lines = []
+    for name in dict.fromkeys([*here, *there]):
+        shapes = [_shape(weights.get(name)) for weights in (here, there)]
+        if shapes[0] != shapes[1]:
+            lines.append(f"{name}: {shapes[0]} here, {shapes[1]} there")
+    return lines
+
+
+def _shape(weight):
+    return "nothing" if weight is None else "x".join(map(str, weight.shape)) or "one number"
+
+
+def _other_settings(definition_path, hyperparams_path):
+    yaml = YAML()
+    there = yaml.load(definition_path.read_text(encoding="utf-8"))
+    own = yaml.load(Path(hyperparams_path).read_text(encoding="utf-8"))
+    here = {key: own[name] for key, name in MODEL_KEYS.items()}
+    settings = [dict(_flat(definition)) for definition in (here, there)]
+    for name in dict.fromkeys([*settings[0], *settings[1]]):
+        values = [found.get(name, "not there") for found in settings]
+        if values[0] != values[1]:
+            yield f"{name} is {values[0]} in this run, {values[1]} in that one"
+
+
+def _flat(node, name=""):
+    """(name, value) of all values in nested mappings and lists."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, list(node) if isinstance(node, list) else node

@@ -1,0 +1,133 @@
+"""Packs recordings into a few large files, of which training reads chunks without decoding.
+
+    python recipes/pack_audio.py FOLDER --out_dir PACKED [--lists LIST ...]
+
+packs all audio below FOLDER; or what the lists name, looked up there: label files, trial files, or
+a path a line. PACKED then takes the place of FOLDER: --train_data_dir PACKED, --valid_data_dir
+PACKED. It takes 2 bytes a sample, about twice as much as FLAC. The same command goes on where it
+was stopped. Recordings that can't be read are listed at the end.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from local import command_line
+from local.errors import InputError, Problems
+from local.lists.fields import read_fields
+from local.lists.file_lists import MAX_SHOWN, Recordings, find_recordings
+
+# What a line of a list is, and which of its fields are paths.
+_PATH = ("PATH", slice(0, 1))
+_LABELS = ("PATH LABEL -1", slice(0, 1))
+_TRIALS = ("PATH PATH [CONDITION]", slice(0, 2))
+_VOXCELEB = ("LABEL PATH PATH [CONDITION]", slice(1, 3))
+_KALDI = ("PATH PATH LABEL [CONDITION]", slice(0, 2))
+
+
+def main(arguments=None):
+    """Packs what the command line asks for."""
+    options = _parser().parse_args(arguments)
+    if options.shard_gb <= 0:
+        raise InputError(f"--shard_gb {options.shard_gb:g}: more than 0 is needed")
+    from local.audio.packing import pack_audio  # not above: a mere -h need not wait for it
+
+    problems = Problems(MAX_SHOWN)
+    if options.lists:
+        recordings = find_listed(options.lists, problems)
+    else:
+        recordings = find_recordings([str(options.folder)], problems)
+    packed = pack_audio(
+        recordings,
+        options.folder,
+        options.out_dir,
+        problems,
+        options.sample_rate,
+        int(options.shard_gb * 1e9 / 2),
+        options.num_workers,
+        not options.noprogressbar,
+    )
+    print(
+        f"{options.out_dir}: {packed.num_utterances} utterances in {len(packed.paths)} files, of "
+        f"which {packed.num_kept} were there"
+    )
+    if problems:
+        print(f"{len(problems)} problems:", file=sys.stderr)
+    problems.raise_if_any()
+    print(f"To train with them: --train_data_dir {options.out_dir}")
+
+
+def find_listed(paths, problems):
+    """The recordings that lists name, each once.
+
+    Arguments
+    ---------
+    paths : list of str or Path
+        Of lists: `PATH` a line, label files, and trial files in all their forms. The first line
+        says which it is.
+    problems : local.errors.Problems
+        Gets what is wrong with lists, and with single lines.
+
+    Returns
+    -------
+    recordings : local.lists.file_lists.Recordings
+
+    Raises
+    ------
+    InputError
+        If there are none.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/clients.txt"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("anna/1 anna/2\\nanna/2 anna/3\\n")
+    >>> find_listed([path], Problems()).ids
+    ['anna/1', 'anna/2', 'anna/3']
+    """
+    places = {}
+    for path in paths:
+        layout, chosen = _form(path)
+        for line, fields in read_fields(path, layout, problems):
+            for name in fields[chosen]:
+                places.setdefault(name, (path, line))
+    if not places:
+        problems.raise_if_any()
+    names = list(places)
+    return Recordings(names, names, list(places.values()))
+
+
+def _form(path):
+    """What the lines of a list are, by the first of them."""
+    lines = read_fields(path, "PATH ...", Problems())
+    fields = next((fields for _, fields in lines if fields), [])
+    if len(fields) < 2:
+        return _PATH
+    if len(fields) == 2:
+        return _TRIALS
+    if fields[2] == "-1":
+        return _LABELS
+    if fields[2] in ("target", "nontarget"):
+        return _KALDI
+    return _VOXCELEB if fields[0] in ("0", "1") else _TRIALS
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="has the recordings")
+    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the packed audio")
+    parser.add_argument("--lists", nargs="+", metavar="LIST", help="pack only what they name")
+    parser.add_argument("--sample_rate", type=int, default=16000, help="in Hz (16000)")
+    parser.add_argument("--shard_gb", type=float, default=1.0, help="size of a file (1.0)")
+    parser.add_argument("--num_workers", type=int, help="threads (one for each core)")
+    parser.add_argument("--noprogressbar", action="store_true", help="shows none")
+    return parser
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,101 @@
+import librosa
+import numpy as np
+import pytest
+import torch
+import torchaudio
+
+from local.features.log_mel import LogMel, mel_filters
+
+
+def librosa_log_mel(samples, normalization):
+    """The documented features, computed by librosa in float64: (frames, mels)."""
+    samples = samples.astype(np.float64)
+    emphasised = np.append(0.03 * samples[0], samples[1:] - 0.97 * samples[:-1])
+    spectrum = librosa.stft(
+        emphasised,
+        n_fft=512,
+        hop_length=160,
+        win_length=400,
+        window="hamming",
+        center=False,
+        dtype=np.complex128,
+    )
+    filters = librosa.filters.mel(
+        sr=16000, n_fft=512, n_mels=80, htk=False, norm=None, dtype=np.float64
+    )
+    features = np.log(np.maximum(1.0, filters @ np.abs(spectrum))).T
+    features = features - features.mean(axis=0)
+    if normalization == "cmvn":
+        deviation = features.std(axis=0)
+        features = features / np.where(deviation < 0.01, 1.0, deviation)
+    return features
+
+
+def speech_like(num_samples, seed=0):
+    """Noise with a slow envelope, at the level of speech: int16 (num_samples,)."""
+    rng = np.random.default_rng(seed)
+    envelope = 1500 * (1.1 + np.sin(np.arange(num_samples) / 2000))
+    return (rng.standard_normal(num_samples) * envelope).clip(-32768, 32767).astype(np.int16)
+
+
+@pytest.mark.parametrize("normalization", ["cmn", "cmvn"])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-6), (torch.float32, 5e-4)])
+def test_equals_librosa(normalization, dtype, tolerance):
+    samples = speech_like(56000)
+    features, _ = LogMel(normalization=normalization, dtype=dtype)(torch.from_numpy(samples)[None])
+    expected = librosa_log_mel(samples, normalization)
+    assert features.shape == (1, 347, 80)
+    assert np.abs(features[0].numpy() - expected).max() < tolerance
+
+
+def test_constant_bins_are_not_blown_up_by_cmvn():
+    silence = torch.zeros(1, 8000, dtype=torch.int16)
+    features, _ = LogMel(normalization="cmvn")(silence)
+    assert torch.equal(features, torch.zeros_like(features))
+
+
+def test_filters_equal_torchaudio():
+    expected = torchaudio.functional.melscale_fbanks(
+        257, 0.0, 8000.0, 80, 16000, mel_scale="slaney"
+    )
+    assert np.abs(mel_filters(80, 512, 16000) - expected.numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("normalization", ["cmn", "cmvn", "none"])
+def test_padding_changes_nothing(normalization):
+    log_mel = LogMel(normalization=normalization, dtype=torch.float64)
+    lengths = torch.tensor([20000, 9999, 512, 511, 100, 1])
+    batch = torch.full((6, 20000), 12345, dtype=torch.int16)  # padding that is not zero
+    alone = []
+    for row, length in zip(batch, lengths.tolist(), strict=True):
+        row[:length] = torch.from_numpy(speech_like(length, seed=length))
+        alone.append(log_mel(row[None, :length])[0][0])
+    features, num_frames = log_mel(batch, lengths)
+    assert num_frames.tolist() == [len(one) for one in alone] == [122, 60, 1, 1, 1, 1]
+    for row, one in zip(features, alone, strict=True):
+        assert torch.allclose(row[: len(one)], one, rtol=0, atol=1e-9)
+        assert not row[len(one) :].any()
+
+
+def test_num_samples_is_the_fewest_for_so_many_frames():
+    log_mel = LogMel()
+    for num_frames in (1, 2, 347):
+        num_samples = log_mel.num_samples(num_frames)
+        assert log_mel.num_frames(num_samples) == num_frames
+        if num_frames > 1:
+            assert log_mel.num_frames(num_samples - 1) == num_frames - 1
+
+
+def test_stays_in_float32_under_autocast():
+    samples = torch.from_numpy(speech_like(16000))[None]
+    log_mel = LogMel()
+    expected, _ = log_mel(samples)
+    with torch.autocast("cpu", torch.bfloat16):
+        features, _ = log_mel(samples)
+    assert features.dtype == torch.float32
+    assert torch.equal(features, expected)
+
+
+def test_refuses_an_unknown_normalization():
+    with pytest.raises(ValueError, match="'cmvm'"):
+        LogMel(normalization="cmvm")

@@ -1,0 +1,163 @@
+"""Training runs of which a test says where they end: in processes of their own.
+
+As a script, for torchrun: python tests/helpers/steered.py PLAN arguments of recipes/train_vgg.py
+"""
+
+import json
+import multiprocessing
+import os
+import runpy
+import signal
+import socket
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import speechbrain.utils.logger  # noqa: E402
+import torch  # noqa: E402
+import torch._dynamo  # noqa: E402, F401  # an optimizer does, which takes a second
+from speechbrain.utils.epoch_loop import EpochCounter  # noqa: E402
+
+from local import command_line  # noqa: E402
+from local.embeddings import embed as embedding  # noqa: E402
+from local.features.log_mel import LogMel  # noqa: E402
+from local.machine import heartbeat, processes  # noqa: E402
+from local.model_files import model_dir  # noqa: E402
+from local.training import checkpoints  # noqa: E402
+from local.training.train_log import TrainLog  # noqa: E402
+
+TRAIN = str(ROOT / "recipes" / "train_vgg.py")
+PLACES = {
+    "step": ("SpeakerBrain", "fit_batch"),
+    "log": (TrainLog, "log"),
+    "best": ("SpeakerBrain", "_save_best"),
+    "epoch": (EpochCounter, "__next__"),
+    "validation": (embedding, "embed_batch"),
+    "writing": (torch, "save"),
+    "digests": (checkpoints, "_write_digests"),
+    "named": (checkpoints, "flush_to_disk"),
+    "clearing": (checkpoints.shutil, "rmtree"),
+    "weights": (model_dir, "save_weights"),
+}
+
+
+def steer(script, place, count, action, rank="0"):
+    """Has a function take an action in its count-th call, in one of the processes."""
+    if os.environ.get("RANK", "0") != rank:
+        return
+    owner, name = PLACES[place]
+    owner = script[owner] if isinstance(owner, str) else owner
+    function = getattr(owner, name)
+    calls = []
+
+    def steered(*arguments, **keywords):
+        calls.append(place)
+        if len(calls) == count:
+            if place == "writing":  # half of the file
+                function(*arguments, **keywords)
+                os.truncate(arguments[1], os.path.getsize(arguments[1]) // 2)
+            if action == "fail":
+                raise ZeroDivisionError("a mistake in the recipe")
+            os.kill(os.getpid(), signal.Signals[action])
+        return function(*arguments, **keywords)
+
+    setattr(owner, name, steered)
+
+
+def record(script, path):
+    """Appends the loss of each step to a file, and between the steps of an update the gradients."""
+    brain = script["SpeakerBrain"]
+    fit_batch = brain.fit_batch
+
+    def recording(self, batch):
+        loss = fit_batch(self, batch)
+        grad = next(self.modules.classifier.parameters()).grad
+        line = {"loss": loss.item(), "grad": None if grad is None else grad.sum().item()}
+        line["seed"] = torch.initial_seed()
+        with open(f"{path}.{processes.rank()}", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        return loss
+
+    brain.fit_batch = recording
+
+
+def in_float64(script):
+    """Has the network compute in float64: what is left is no matter of rounding."""
+    torch.set_default_dtype(torch.float64)
+    forward = LogMel.forward
+
+    def wide(self, *inputs):
+        features, num_frames = forward(self, *inputs)
+        return features.double(), num_frames
+
+    LogMel.forward = wide
+
+
+def train(arguments, plan):
+    """Runs training with a plan.
+
+    Its keys: record, a path; steer, [place, count, action, rank]; float64, whether to compute in
+    it; patience, of the heartbeat in seconds.
+    """
+    torch.set_num_threads(1)
+    speechbrain.utils.logger.get_environment_description = str  # it asks pip for the packages
+    script = runpy.run_path(TRAIN)
+    if "steer" in plan:
+        steer(script, *plan["steer"])
+    if "patience" in plan:
+        heartbeat.BEAT_SECONDS, heartbeat.PATIENCE_SECONDS = 0.5, plan["patience"]
+    if plan.get("float64"):
+        in_float64(script)
+    if "record" in plan:
+        record(script, plan["record"])
+    sys.argv = [TRAIN, *arguments]
+    command_line.run(script["main"])
+
+
+def forkserver():
+    """The context of processes that are forked from one that has imported everything."""
+    context = multiprocessing.get_context("forkserver")
+    os.environ["PYTHONPATH"] = str(ROOT / "tests" / "helpers")
+    context.set_forkserver_preload(["steered"])
+    return context
+
+
+def start(arguments, plan=None, output=os.devnull, rank=None, num_processes=1, port=None):
+    """Starts training in a process of the forkserver.
+
+    With a rank it is one of several, whose first listens on the port.
+    """
+    environment = {}
+    if rank is not None:
+        places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": num_processes}
+        places |= {"LOCAL_WORLD_SIZE": num_processes, "MASTER_PORT": port}
+        environment = {key: str(value) for key, value in places.items()}
+        environment["MASTER_ADDR"] = "127.0.0.1"
+    process = forkserver().Process(
+        target=_train_apart, args=(arguments, plan or {}, str(output), environment)
+    )
+    process.start()
+    return process
+
+
+def _train_apart(arguments, plan, output, environment):
+    with open(output, "a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ |= environment
+    # Of the data loader's workers; a child takes over the method that it was started by.
+    multiprocessing.set_start_method("fork", force=True)
+    train(arguments, plan)
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    train(sys.argv[2:], json.loads(sys.argv[1]))

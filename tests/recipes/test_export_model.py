@@ -1,0 +1,214 @@
+"""recipes/export_model.py: what is written, what is said of it, and what is refused."""
+
+import json
+import os
+import pickle
+import runpy
+import shutil
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import as_arguments
+from exports import ROOT, make_model_dir, write_weights
+from speechbrain.inference.speaker import SpeakerRecognition
+
+from local.errors import InputError
+from local.export.trained import read_config
+from local.model_files.model_dir import load_model
+
+FILES = {
+    "README.md",
+    "classifier.ckpt",
+    "config.json",
+    "config.pkl",
+    "embedding_model.ckpt",
+    "hyperparams.yaml",
+    "label_encoder.ckpt",
+    "model.yaml",
+    "model_00000070.pt",
+}
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    return make_model_dir(tmp_path_factory.mktemp("made") / "model")
+
+
+@pytest.fixture
+def model_dir(made_once, tmp_path):
+    return shutil.copytree(made_once, tmp_path / "model")
+
+
+@pytest.fixture
+def export(model_dir, tmp_path):
+    """Exports the model; returns the new directory."""
+
+    def call(**settings):
+        fixed = {"model_dir": model_dir, "export_dir": tmp_path / "export", "onnx": False}
+        settings = fixed | settings
+        main = runpy.run_path(str(ROOT / "recipes" / "export_model.py"))["main"]
+        main([str(ROOT / "hparams" / "export.yaml"), *as_arguments(settings)])
+        return Path(settings["export_dir"])
+
+    return call
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_everything_is_written_and_named(export, tmp_path, capsys):
+    folder = export()
+    assert names_in(folder) == FILES
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in FILES)
+    assert "cosine 1.0000000" in printed or "cosine 0.9999" in printed
+    assert f"from_hparams(source='{folder}')" in printed
+    assert names_in(tmp_path) == {"model", "export"}
+    config = json.loads((folder / "config.json").read_text())
+    assert config == {"speechbrain_interface": "SpeakerRecognition"}
+
+
+def test_printed_lines_load_it(export, capsys):
+    export()
+    _, _, code = capsys.readouterr().out.partition("To use it, anywhere:\n")
+    load, _, _ = code.partition("    score")
+    namespace = {}
+    exec("\n".join(line.strip() for line in load.splitlines()), namespace)
+    assert isinstance(namespace["model"], SpeakerRecognition)
+    assert namespace["model"].encode_batch(torch.zeros(2, 8000)).shape == (2, 1, 8)
+
+
+def test_empty_directory_is_taken(export, tmp_path):
+    (tmp_path / "export").mkdir()
+    assert names_in(export()) == FILES
+
+
+def test_parents_are_made(export, tmp_path):
+    assert names_in(export(export_dir=tmp_path / "a" / "b")) == FILES
+
+
+def test_export_can_be_exported(export, tmp_path):
+    first = export()
+    second = export(model_dir=first, export_dir=tmp_path / "second")
+    assert names_in(second) == FILES
+    for name in FILES - {"README.md"}:
+        assert (second / name).read_bytes() == (first / name).read_bytes()
+
+
+def test_newest_weights_are_taken(export, model_dir):
+    write_weights(model_dir, seed=5, step=80)
+    folder = export()
+    assert load_model(folder)["step"] == 80 and not (folder / "model_00000070.pt").exists()
+
+
+def test_onnx_is_written_when_asked_for(export, monkeypatch, capsys):
+    kinds = []
+
+    def write_onnx(model, path, kind):
+        kinds.append(kind)
+        assert model["extractor"].training is False
+        path.write_bytes(b"")
+        return 2.5e-6
+
+    fake = types.ModuleType("local.export.onnx_model")
+    fake.write_onnx = write_onnx
+    monkeypatch.setitem(sys.modules, "local.export.onnx_model", fake)
+    folder = export(onnx=True)
+    assert names_in(folder) == FILES | {"model.onnx", "model_features.onnx"}
+    assert kinds == ["waveform", "features"]
+    assert "model_features.onnx: embeddings differ by up to 2.5e-06" in (capsys.readouterr().out)
+    assert "onnxruntime.InferenceSession" in (folder / "README.md").read_text()
+
+
+def test_settings_lose_their_folders(export, model_dir):
+    config = read_config(model_dir)
+    config["train_data_dir"] = "/home/anna/corpus"
+    (model_dir / "config.pkl").write_bytes(pickle.dumps(config))
+    exported = read_config(export())
+    assert exported["train_data_dir"] == "corpus" and exported["out_dir"] == "model"
+    assert exported["num_speakers"] == 3 and exported["classifier"] == config["classifier"]
+
+
+# --- refused
+
+
+def assert_refused(export, tmp_path, match, **settings):
+    """It is refused with a message, and leaves nothing behind."""
+    before = names_in(tmp_path)
+    with pytest.raises(InputError, match=match):
+        export(**settings)
+    assert names_in(tmp_path) == before
+
+
+def test_existing_directory_is_refused_before_any_work(export, tmp_path):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "mine.txt").write_text("mine")
+    # There is no model either: it isn't looked at.
+    none = tmp_path / "none"
+    assert_refused(export, tmp_path, "export: exists already: give another", model_dir=none)
+    assert names_in(tmp_path / "export") == {"mine.txt"}
+
+
+def test_existing_file_is_refused(export, tmp_path):
+    (tmp_path / "export").write_text("mine")
+    assert_refused(export, tmp_path, "export: exists already: give another")
+
+
+def test_file_in_place_of_a_parent_is_refused(export, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert_refused(export, tmp_path, "can't be written", export_dir=tmp_path / "file" / "export")
+
+
+def test_directory_without_a_model_is_refused(export, tmp_path):
+    assert_refused(export, tmp_path, "no trained model here", model_dir=tmp_path)
+
+
+def test_damaged_weights_are_refused(export, model_dir, tmp_path):
+    weights = model_dir / "model_00000070.pt"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert_refused(export, tmp_path, "model_00000070.pt: is damaged")
+
+
+def test_weights_that_are_not_finite_are_refused(export, model_dir, tmp_path):
+    extractor = load_model(model_dir)["extractor"]
+    torch.nn.init.constant_(extractor.head.linear.weight, float("nan"))
+    write_weights(model_dir, extractor=extractor.state_dict())
+    assert_refused(export, tmp_path, "cosine nan.*: are there numbers that are not finite")
+
+
+def test_classifier_of_another_training_is_refused(export, model_dir, tmp_path):
+    write_weights(model_dir, classifier={"directions": torch.ones(5, 8)})
+    match = "model_00000070.pt: does not fit the classifier: !new:local.models.embedding.Speaker"
+    assert_refused(export, tmp_path, match)
+
+
+def test_unknown_classifier_is_refused_without_settings(export, model_dir, tmp_path):
+    write_weights(model_dir, classifier={"centres": torch.ones(5, 8)})
+    (model_dir / "config.pkl").unlink()
+    assert_refused(export, tmp_path, "the classifier of the weights is unknown")
+
+
+def test_malicious_settings_execute_nothing(export, model_dir, tmp_path):
+    class Malice:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    (model_dir / "config.pkl").write_bytes(pickle.dumps({"seed": Malice()}))
+    assert_refused(export, tmp_path, "config.pkl: is damaged, or holds more than settings")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", pickle.dumps([1])])
+def test_damaged_settings_are_refused(export, model_dir, tmp_path, content):
+    (model_dir / "config.pkl").write_bytes(content)
+    assert_refused(export, tmp_path, "config.pkl: (is damaged|holds no settings)")
+
+
+def test_failure_on_the_way_leaves_nothing(export, model_dir, tmp_path):
+    # The card is written last.
+    (model_dir / "manifests").mkdir()
+    (model_dir / "manifests" / "train.csv").write_text("ID,duration\n1,2\n")
+    assert_refused(export, tmp_path, "train.csv: is no manifest")

@@ -1,0 +1,260 @@
+"""recipes/verify.py: back-ends, enrolment and calibration by setting, and score files again."""
+
+import json
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from corpora import TINY, as_arguments, write_corpus
+
+from local.data.manifest_files import read_manifest
+from local.errors import InputError
+from local.scoring.score_files import read_scores
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(name, yaml_name, settings):
+    """Runs a script in this process."""
+    yaml_path = str(ROOT / "hparams" / yaml_name)
+    main = runpy.run_path(str(ROOT / "recipes" / f"{name}.py"))["main"]
+    main([yaml_path, "--noprogressbar", *as_arguments(settings)])
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Six speakers to train on, two for the trials."""
+    torch.set_num_threads(1)
+    return write_corpus(tmp_path_factory.mktemp("corpus"), num_speakers=8)
+
+
+@pytest.fixture(scope="module")
+def model_dir(corpus, tmp_path_factory):
+    # Enough updates that embeddings differ at all.
+    settings = {"out_dir": tmp_path_factory.mktemp("model"), "number_of_epochs": 10}
+    run("train_vgg", "vgg.yaml", TINY | corpus | settings | {"average_decay": 0})
+    return settings["out_dir"]
+
+
+@pytest.fixture
+def verify(corpus, model_dir, tmp_path):
+    """Verifies with more settings: the output directory, and its metrics.json."""
+
+    def call(name="out", **settings):
+        trials = {key: value for key, value in corpus.items() if key.startswith("valid")}
+        fixed = {"device": "cpu", "model_dir": model_dir, "output_dir": tmp_path / name}
+        run("verify", "verify.yaml", trials | fixed | settings)
+        return tmp_path / name, read_metrics(tmp_path / name)
+
+    return call
+
+
+def read_metrics(output_dir):
+    return json.loads((output_dir / "metrics.json").read_text())
+
+
+def test_everything_is_written(verify, capsys):
+    output_dir, metrics = verify()
+    names = {path.name for path in output_dir.iterdir() if path.suffix != ".npz"}
+    pictures = {f"{n}.{end}" for n in ("det", "scores", "calibration") for end in ("png", "pdf")}
+    texts = {"scores.txt", "quality.txt", "metrics.json", "report.html", "utterances.csv"}
+    assert names == pictures | texts
+    printed = capsys.readouterr().out
+    for key in ("eer_percent", "eer_hull_percent"):
+        assert f"{metrics[key]:.3f} %" in printed
+    for key in ("min_dcf_0.01", "act_dcf_0.05", "cllr", "min_cllr"):
+        assert f"{metrics[key]:.4f}" in printed
+    assert "note: No intervals: the trials have 2 speakers" in printed
+    report = (output_dir / "report.html").read_text()
+    assert f"{metrics['eer_percent']:.3f}" in report and "model_0" in report
+    assert report.count("data:image/svg+xml") >= 4  # three pictures and training curves
+    assert ".wav" in report
+
+
+SYSTEMS = [
+    {"subtract_mean": True},
+    {"score_norm": "as", "top_n": 5},
+    {"score_norm": "z", "cohort_kind": "speakers"},
+    {"backend": "plda", "plda_rank": 3, "score_norm": "s", "cohort_size": 20},
+    {"num_crops": 3, "crop_seconds": 0.5},
+]
+
+
+@pytest.mark.parametrize("settings", SYSTEMS, ids=lambda settings: next(iter(settings)))
+def test_systems_differ_from_the_cosine(verify, settings):
+    expected, _ = verify("cosine", bootstrap_draws=0)
+    output_dir, _ = verify("system", bootstrap_draws=0, **settings)
+    trials, scores = read_scores(output_dir / "scores.txt")
+    others, cosines = read_scores(expected / "scores.txt")
+    assert trials.utterances == others.utterances and np.isfinite(scores).all()
+    assert np.abs(scores - cosines).max() > 1e-3
+    has_cohort = "num_crops" not in settings
+    quality = (output_dir / "quality.txt").read_text().splitlines()[1:]
+    assert all(line.endswith(" -") != has_cohort for line in quality)
+
+
+def test_cohort_is_of_the_training_speakers(verify):
+    output_dir, _ = verify(score_norm="s", cohort_size=8)
+    rows = list(read_manifest(output_dir / "cohort.csv"))
+    assert len(rows) == 8 and {row["spk_id"] for row in rows} == set("012345")
+
+
+def test_a_small_cohort_is_said_and_taken(verify, caplog):
+    verify(score_norm="as", top_n=1000)
+    assert "The cohort has 24 members, fewer than top_n (1000)" in caplog.text
+
+
+@pytest.mark.parametrize("enrol_mean", ["embeddings", "scores"])
+def test_models_of_several_utterances(verify, tmp_path, enrol_mean):
+    models = tmp_path / "models.txt"
+    models.write_text("six s6/u.0 s6/u.1\nseven s7/u.0 s7/u.1 s7/u.2\n")
+    trials = tmp_path / "trials.txt"
+    pairs = [
+        (m, f"s{s}/u.3", m == n) for m in ("six", "seven") for s, n in ((6, "six"), (7, "seven"))
+    ]
+    trials.write_text("".join(f"{m} {t} {'target' if c else 'nontarget'}\n" for m, t, c in pairs))
+    output_dir, metrics = verify(
+        enrol_models=models, trials=trials, enrol_mean=enrol_mean, score_norm="as", top_n=7
+    )
+    assert metrics["num_trials"] == 4 and metrics["num_speakers"] == 2
+    assert metrics["speakers_from"] == "the first folder"
+    read, _ = read_scores(output_dir / "scores.txt")
+    assert read.utterances[read.enrol[0]] == "six"
+    seconds = dict(line.split()[:2] for line in (output_dir / "quality.txt").open())
+    assert float(seconds["six"]) == pytest.approx(1.0 + 1.125)
+
+
+def test_score_files_again(verify, capsys):
+    output_dir, metrics = verify()
+    before = (output_dir / "scores.txt").read_bytes()
+    run("verify", "verify.yaml", {"scores": output_dir / "scores.txt"})
+    again = read_metrics(output_dir)
+    assert again == metrics
+    assert (output_dir / "scores.txt").read_bytes() == before
+    assert ".wav" in (output_dir / "report.html").read_text()
+
+
+def test_score_files_compared(verify, tmp_path, capsys):
+    first, _ = verify("first")
+    second, _ = verify("second", subtract_mean=True)
+    arguments = [str(ROOT / "hparams" / "verify.yaml"), "--output_dir", str(tmp_path / "both")]
+    for folder in (first, second):
+        arguments += ["--scores", str(folder / "scores.txt")]
+    runpy.run_path(str(ROOT / "recipes" / "verify.py"))["main"](arguments)
+    metrics = read_metrics(tmp_path / "both")
+    assert metrics["systems"]["first"] == read_metrics(first)
+    assert metrics["systems"]["second"] == read_metrics(second)
+    names = {path.name for path in (tmp_path / "both").iterdir()}
+    assert {"det.png", "scores_1.pdf", "calibration_2.png", "report.html"} <= names
+
+
+def test_calibration_is_learnt_and_applied(verify, tmp_path):
+    output_dir, _ = verify()
+    run("calibrate", "calibrate.yaml", {"scores": output_dir / "scores.txt"})
+    learnt = output_dir / "calibration.json"
+    raw = (output_dir / "scores.txt").read_bytes()
+    with_model, metrics = verify("calibrated", calibration=learnt)
+    assert metrics["is_calibrated"] and (with_model / "scores.txt").read_bytes() == raw
+    assert metrics["cllr"] < 1.0
+    again = {"scores": output_dir / "scores.txt", "calibration": learnt}
+    run("verify", "verify.yaml", again | {"output_dir": tmp_path / "again"})
+    assert read_metrics(tmp_path / "again") == metrics
+    llrs = [read_scores(folder / "llrs.txt")[1] for folder in (with_model, tmp_path / "again")]
+    np.testing.assert_array_equal(*llrs)
+    run("verify", "verify.yaml", {"scores": with_model / "llrs.txt", "are_llrs": True})
+    assert read_metrics(with_model) == metrics
+
+
+def test_quality_measures_of_the_cohort_are_asked_for(verify, tmp_path):
+    output_dir, _ = verify("normed", score_norm="as")
+    settings = {"scores": output_dir / "scores.txt", "quality": "[log_seconds, cohort_mean]"}
+    run("calibrate", "calibrate.yaml", settings)
+    learnt = output_dir / "calibration.json"
+    _, metrics = verify("with", score_norm="as", calibration=learnt)
+    assert metrics["is_calibrated"]
+    with pytest.raises(InputError, match="cohort_mean"):
+        verify("without", calibration=learnt)
+
+
+def test_tables_of_conditions(verify, tmp_path):
+    (tmp_path / "table.csv").write_text("speaker,sex\ns6,F\ns7,M\n")
+    _, metrics = verify(speaker_table=tmp_path / "table.csv", duration_edges=1.2, p_targets=0.1)
+    assert "min_dcf_0.1" in metrics and metrics["p_targets"] == [0.1]
+    assert set(metrics["conditions"]) == {"sex", "shorter side"}
+    rows = {row["name"]: row for row in metrics["conditions"]["sex"]}
+    assert rows["cross sex"]["num_impostors"] == 16 and rows["F"]["num_clients"] == 3
+
+
+# Wrong input
+
+
+def test_a_score_file_never_replaces_itself(verify, tmp_path):
+    output_dir, _ = verify()
+    run("calibrate", "calibrate.yaml", {"scores": output_dir / "scores.txt"})
+    llrs = tmp_path / "other" / "llrs.txt"
+    llrs.parent.mkdir()
+    llrs.write_bytes((output_dir / "scores.txt").read_bytes())
+    settings = {"scores": llrs, "calibration": output_dir / "calibration.json"}
+    with pytest.raises(InputError, match="llrs.txt: would be replaced"):
+        run("verify", "verify.yaml", settings)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"backend": "lda"}, "backend is one of cosine, plda, not 'lda'"),
+        ({"score_norm": "az"}, "score_norm is one of none, z, t, s, as, not 'az'"),
+        ({"top_n": 0}, "top_n must be a number from 1 on, not 0"),
+        ({"top_n": "all"}, "top_n must be a number from 1 on, not 'all'"),
+        ({"cohort_size": 0}, "cohort_size must be a number from 1 on, not 0"),
+        ({"score_norm": "s", "cohort": "none.csv"}, "none.csv: can't be read"),
+        ({"score_norm": "s", "cohort_size": 1}, "scores against the cohort are the same"),
+        ({"backend": "plda", "cohort_size": 6}, "PLDA of embeddings with 8 values"),
+        ({"calibration": "none.json"}, "none.json"),
+        ({"p_targets": "[0.01, 1.5]"}, "p_target must be between 0 and 1, got 1.5"),
+        ({"p_targets": "high"}, "p_targets, c_miss or c_false_alarm"),
+        ({"c_miss": 0}, "costs must be above 0"),
+        ({"group_edges": 5}, "group_edges: expected"),
+        ({"duration_edges": "x"}, "duration_edges: expected ascending numbers"),
+        ({"bootstrap_draws": -3}, "bootstrap_draws"),
+        ({"enrol_models": "none.txt"}, "none.txt: can't be read"),
+        ({"speakers": "none.txt"}, "none.txt: can't be read"),
+        ({"speaker_table": "none.csv"}, "none.csv: can't be read"),
+        ({"num_crops": -1}, "num_crops"),
+        ({"num_crops": 2, "crop_seconds": 0}, "crop_seconds"),
+    ],
+)
+def test_wrong_settings_are_named(verify, settings, message):
+    with pytest.raises(InputError, match=re.compile(message)):
+        verify(**settings)
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("a/1 b/1 nontarget", "scores.txt:2: expected 4 fields"),
+        ("a/1 b/1 no 0.5", "scores.txt:2: label 'no' is neither"),
+        ("a/1 b/1 nontarget nan", "scores.txt:2: score 'nan' is not a finite number"),
+        ("a/1 b/1 nontarget -inf", "scores.txt:2: score '-inf' is not a finite number"),
+        ("a/1 a/3 target 0.5", "scores.txt: has only target trials"),
+    ],
+)
+def test_wrong_score_files_are_named(tmp_path, line, message):
+    (tmp_path / "scores.txt").write_text(f"a/1 a/2 target 0.7\n{line}\n")
+    with pytest.raises(InputError, match=message):
+        run("verify", "verify.yaml", {"scores": tmp_path / "scores.txt"})
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.txt"]
+
+
+def test_several_score_files_take_no_calibration(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("x y target 1\nx z nontarget 0\n")
+    content = {"weights": {"score": 1.0}, "offset": 0.0, "p_target": 0.5, "quality": []}
+    (tmp_path / "c.json").write_text(json.dumps(content | {"learnt_on": {}}))
+    arguments = [str(ROOT / "hparams" / "verify.yaml"), "--calibration", str(tmp_path / "c.json")]
+    arguments += ["--scores", str(tmp_path / "a"), f"--scores={tmp_path / 'b'}"]
+    with pytest.raises(InputError, match="calibration: one is for the scores of one system"):
+        runpy.run_path(str(ROOT / "recipes" / "verify.py"))["main"](arguments)

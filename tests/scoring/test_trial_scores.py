@@ -1,0 +1,92 @@
+"""Scores with what belongs to them: names of systems, and what lies beside a score file."""
+
+import numpy as np
+import pytest
+
+from local.data.manifest_files import write_manifest
+from local.errors import InputError
+from local.lists.enrolment import Enrolment, single_utterances
+from local.lists.trials import Trials
+from local.scoring.quality import write_quality
+from local.scoring.score_files import write_scores
+from local.scoring.trial_scores import distinct_names, from_model, read_trial_scores
+
+TRIALS = Trials(
+    ["anna/1", "anna/2", "bert/1"], *np.array([[0, 0], [1, 2]]), np.array([True, False]), []
+)
+
+
+def write_rows(path):
+    rows = [
+        {"ID": name, "duration": 1.5 + index, "wav": f"/audio/{name}.flac", "start": 0, "stop": 9}
+        for index, name in enumerate(TRIALS.utterances)
+    ]
+    write_manifest(path, [row | {"spk_id": ""} for row in rows])
+
+
+def test_a_score_file_by_itself(tmp_path):
+    write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
+    (system,) = read_trial_scores([str(tmp_path / "scores.txt")])
+    assert system.name == "scores" and system.scores.tolist() == [0.5, -0.25]
+    assert system.quality == {} and system.audio == {}
+    assert system.examples == system.trials.utterances == TRIALS.utterances
+
+
+def test_what_lies_beside_a_score_file(tmp_path):
+    write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
+    write_quality(tmp_path / "quality.txt", TRIALS.utterances, [1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
+    write_rows(tmp_path / "utterances.csv")
+    (system,) = read_trial_scores([str(tmp_path / "scores.txt")])
+    assert system.quality["seconds"].tolist() == [1.0, 2.0, 3.0]
+    assert system.quality["cohort_mean"] == pytest.approx([0.1, 0.2, 0.3])
+    assert system.audio["bert/1"] == ["/audio/bert/1.flac"]
+
+
+def test_quality_of_other_utterances_is_refused(tmp_path):
+    write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
+    write_quality(tmp_path / "quality.txt", ["else"], [1.0])
+    with pytest.raises(InputError, match="quality.txt.*anna/1"):
+        read_trial_scores([str(tmp_path / "scores.txt")])
+
+
+def test_a_file_given_twice_is_refused():
+    with pytest.raises(InputError, match="a file is given twice: a, b, a"):
+        read_trial_scores(["a", "b", "a"])
+
+
+def test_single_utterances_of_a_model(tmp_path):
+    write_rows(tmp_path / "utterances.csv")
+    scores = np.array([0.5, -0.25], np.float32)
+    system = from_model("cosine", single_utterances(TRIALS), scores, tmp_path / "utterances.csv")
+    assert system.quality["seconds"].tolist() == [1.5, 2.5, 3.5]
+    assert "cohort_mean" not in system.quality
+    assert system.audio["anna/2"] == ["/audio/anna/2.flac"]
+    assert system.examples == TRIALS.utterances
+
+
+def test_enrolled_models(tmp_path):
+    write_rows(tmp_path / "utterances.csv")
+    trials = Trials(["m", "bert/1"], np.array([0]), np.array([1]), np.array([False]), [])
+    enrolment = Enrolment(trials, TRIALS.utterances, [], [[0, 1], [2]])
+    means = np.array([0.1, 0.2], np.float32)
+    arguments = enrolment, np.zeros(1, np.float32), tmp_path / "utterances.csv", means
+    system = from_model("cosine", *arguments)
+    assert system.quality["seconds"].tolist() == [4.0, 3.5]
+    assert system.quality["cohort_mean"] is means
+    assert system.audio["m"] == ["/audio/anna/1.flac", "/audio/anna/2.flac"]
+    assert system.examples == ["anna/1", "bert/1"]
+
+
+@pytest.mark.parametrize(
+    "paths, names",
+    [
+        (["a/b/scores.txt", "a/c/scores.txt"], ["b", "c"]),
+        (["a/scores.txt", "a/llrs.txt"], ["scores", "llrs"]),
+        (["x/a/1/s.txt", "x/b/2/s.txt"], ["a/1", "b/2"]),
+        (["a/s.txt", "a/b/s.txt"], ["a/s.txt", "b"]),
+        (["/r/vgg_0.5/s.txt"], ["s"]),
+        (["/r/vgg_0.5.txt", "/r/vgg_0.6.txt"], ["vgg_0.5", "vgg_0.6"]),
+    ],
+)
+def test_names_of_systems(paths, names):
+    assert distinct_names(paths) == names

@@ -1,0 +1,97 @@
+"""Training that begins with the weights of another model."""
+
+import logging
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import TINY, as_arguments, write_corpus
+from exports import make_model_dir
+
+from local.errors import InputError
+from local.model_files.model_dir import load_model, weight_files
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    settings = {name: TINY[name] for name in ("width", "pooling")}
+    return make_model_dir(tmp_path_factory.mktemp("model") / "model", **settings)
+
+
+def train(settings):
+    torch.set_num_threads(1)
+    main = runpy.run_path(str(ROOT / "recipes" / "train_vgg.py"))["main"]
+    yaml_path = str(ROOT / "hparams" / "vgg.yaml")
+    main([yaml_path, "--noprogressbar", *as_arguments(TINY | {"number_of_epochs": 1} | settings)])
+
+
+def trained_weights(out_dir):
+    return torch.load(weight_files(out_dir)[-1], weights_only=True)
+
+
+def test_front_end_pooling_and_embedding_are_kept_and_the_classifier_is_new(
+    corpus, model_dir, tmp_path
+):
+    # Without a learning rate the weights stay those that it begins with.
+    still = {"lr": 0.0, "lr_schedule": "plateau", "weight_decay": 0.0, "average_decay": 0}
+    train(corpus | still | {"init_from": model_dir, "out_dir": tmp_path / "out"})
+    begun = load_model(model_dir)["extractor"].state_dict()
+    weights = trained_weights(tmp_path / "out")
+    for name, values in begun.items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.equal(weights["extractor"][name], values), name
+    assert weights["classifier"]["directions"].shape == (2, 8)
+    log = (tmp_path / "out" / "log.txt").read_text()
+    assert f"Begins with front end, pooling and embedding of {model_dir}/model_00000070.pt" in log
+    assert "the classifier of the training speakers is new" in log
+
+
+def test_a_run_that_goes_on_does_not_begin_again(corpus, model_dir, tmp_path):
+    settings = corpus | {"init_from": model_dir, "out_dir": tmp_path / "out"}
+    settings |= {"lr_schedule": "plateau", "margin_schedule": "constant"}
+    train(settings)
+    train(settings | {"number_of_epochs": 2})
+    train(settings | {"number_of_epochs": 2, "out_dir": tmp_path / "whole"})
+    assert (tmp_path / "out" / "log.txt").read_text().count("Begins with") == 1
+    logs = [(tmp_path / name / "train_log.txt").read_text() for name in ("out", "whole")]
+    assert logs[0] == logs[1]
+
+
+def test_other_settings_of_a_network_that_fits_are_warned_of(corpus, model_dir, tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    changed = {"normalization": "cmvn", "score_scale": "heads"}
+    train(corpus | changed | {"init_from": model_dir, "out_dir": tmp_path / "out"})
+    text = (tmp_path / "out" / "log.txt").read_text()
+    assert "features.normalization is cmvn in this run, cmn in that one" in text
+    assert "extractor.pooling.score_scale is heads in this run, head_size in that one" in text
+    assert "width" not in text.split("init_from:")[1].splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "change, difference",
+    [
+        ({"width": 16}, "front_end.blocks.0.convs.0.weight: 2x1x3x3 here, 1x1x3x3 there"),
+        ({"pooling": "statistics"}, "pooling.over_states.query: nothing here, 4x10 there"),
+        ({"hidden_size": 4}, "head.hidden.0.weight: 4x10 here, nothing there"),
+    ],
+)
+def test_another_network_is_refused(corpus, model_dir, tmp_path, change, difference):
+    with pytest.raises(InputError, match="is another network; give the settings of its model.yaml"):
+        train(corpus | change | {"init_from": model_dir, "out_dir": tmp_path / "out"})
+    with pytest.raises(InputError) as raised:
+        train(corpus | change | {"init_from": model_dir, "out_dir": tmp_path / "out"})
+    assert difference in str(raised.value)
+
+
+def test_no_model(corpus, tmp_path):
+    with pytest.raises(InputError, match="nowhere: no trained model here"):
+        train(corpus | {"init_from": "nowhere", "out_dir": tmp_path / "out"})
+    assert not list(tmp_path.rglob("*.csv"))

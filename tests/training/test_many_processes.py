@@ -1,0 +1,249 @@
+"""Several processes train and verify as one does; what ends one of them ends all."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from corpora import as_arguments, write_coloured_noise, write_corpus
+from runs import Runs, assert_same
+
+ROOT = Path(__file__).resolve().parents[2]
+TORCHRUN = str(Path(sys.executable).with_name("torchrun"))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"), num_speakers=5)
+
+
+@pytest.fixture(scope="module")
+def runs(corpus, tmp_path_factory):
+    return Runs(corpus, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def expected(runs):
+    assert runs.train_together("whole") == [0, 0], runs.printed("whole")
+    return runs.result("whole")
+
+
+def torchrun(script, arguments, num_processes=2):
+    command = [TORCHRUN, "--standalone", f"--nproc_per_node={num_processes}", *script, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def steered(*plan):
+    return [
+        str(ROOT / "tests" / "helpers" / "steered.py"),
+        json.dumps({"steer": plan} if plan else {}),
+    ]
+
+
+def recorded(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# 50 updates; of the random draws, those of the chunks are the same in any number of processes.
+LOSSES = {
+    "max_masked_mels": 0,
+    "head_drop": 0.0,
+    "batch_size": 8,
+    "grad_accumulation_factor": 1,
+    "number_of_epochs": 1,
+    "validate_every": 50,
+    "ckpt_interval_steps": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "changes, tolerance",
+    [
+        # Small steps: Adam makes full ones out of gradients that are all rounding, and one process
+        # with another number of threads parts from itself as two do.
+        ({"lr": 0.00003, "scale": 10.0}, 1e-4),
+        ({}, 1e-8),
+    ],
+)
+def test_two_processes_have_the_losses_of_one(tmp_path, changes, tolerance):
+    runs = Runs(write_corpus(tmp_path, num_speakers=12), tmp_path)
+    for seed, path in enumerate(sorted((tmp_path / "audio").rglob("*.wav"))):
+        write_coloured_noise(path, seed)
+    found = {}
+    for num_processes in (1, 2):
+        name = f"losses{num_processes}{tolerance}"
+        plan = {"record": str(runs.folder / name), "float64": tolerance < 1e-6}
+        options = LOSSES | changes | {"plan": plan}
+        codes = runs.train_together(f"{name}.run", num_processes=num_processes, **options)
+        assert codes == [0] * num_processes, runs.printed(f"{name}.run")
+        lines = [recorded(runs.folder / f"{name}.{rank}") for rank in range(num_processes)]
+        losses = [[line["loss"] for line in recorded_lines] for recorded_lines in lines]
+        assert all(one == losses[0] for one in losses)
+        found[num_processes] = losses[0]
+    assert len(found[1]) == 50 and found[2] == pytest.approx(found[1], abs=tolerance)
+
+
+def test_gradients_are_exchanged_once_an_update(runs):
+    name = "accumulation"
+    options = LOSSES | {"grad_accumulation_factor": 2, "validate_every": 3}
+    plan = {"record": str(runs.folder / name)}
+    assert runs.train_together(f"{name}.run", plan=plan, **options) == [0, 0]
+    first, second = (recorded(runs.folder / f"{name}.{rank}") for rank in (0, 1))
+    # Between the steps of an update, each process has the gradients of its own chunks.
+    assert all(a["grad"] != b["grad"] for a, b in zip(first[::2], second[::2], strict=True))
+    assert [line["grad"] for line in first[1::2]] == [None] * 3
+    assert first[0]["seed"] != second[0]["seed"]
+    assert "2 processes: 8 chunks in an update" in runs.printed(f"{name}.run")
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize("place, count", [("step", 9), ("validation", 1)])
+def test_killed_process_ends_all_and_the_run_goes_on(runs, expected, rank, place, count):
+    name = f"{place}{rank}"
+    codes = runs.train_together(name, place, count, "SIGKILL", rank)
+    assert codes[int(rank)] == -signal.SIGKILL and codes[1 - int(rank)] == 1
+    assert "The connection to another process is lost" in runs.printed(name)
+    assert runs.train_together(name) == [0, 0], runs.printed(name)
+    assert_same(runs.result(name), expected)
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_silent_process_ends_all(runs, silent):
+    name = f"silent{silent}"
+    started = runs.start_together(name, "step", 5, "SIGSTOP", str(silent), plan={"patience": 3.0})
+    started[1 - silent].join(30)
+    assert started[1 - silent].exitcode == 1
+    assert f"Process {silent} has not been heard of for 3 seconds" in runs.printed(name)
+    started[silent].kill()
+    started[silent].join()
+
+
+def test_signal_to_one_process_stops_all(runs, expected):
+    codes = runs.train_together("stopped", "step", 3, "SIGUSR1", "1")
+    assert codes == [os.EX_TEMPFAIL] * 2
+    assert runs.printed("stopped").count("Stopped in epoch 1 after 2 updates") == 1
+    assert runs.train_together("stopped") == [0, 0]
+    assert_same(runs.result("stopped"), expected)
+
+
+def test_three_processes_go_on_to_the_same_bits(runs):
+    """Sums of three numbers depend on their order."""
+    changes = {"batch_size": 12, "width": 32, "embedding_size": 64, "num_processes": 3}
+    assert runs.train_together("three", **changes) == [0] * 3
+    assert runs.train_together("parts", "step", 9, "SIGTERM", "1", **changes) == [75] * 3
+    assert runs.train_together("parts", **changes) == [0] * 3
+    assert_same(runs.result("parts"), runs.result("three"))
+
+
+def test_other_numbers_of_processes_go_on(runs):
+    name = "elastic"
+    changes = {"batch_size": 6, "grad_accumulation_factor": 1}
+    runs.train_together(name, "step", 3, "SIGTERM", "0", **changes)
+    assert runs.train(name, "step", 4, "SIGTERM", **changes) == os.EX_TEMPFAIL
+    # Six chunks as before: nothing else has changed.
+    assert re.findall(r"\S.*: .* from now on, .*", runs.printed(name)) == [
+        "local.training.resumable_brain - processes: 1 from now on, 2 before"
+    ]
+    changes["batch_size"] = 7
+    assert runs.train_together(name, num_processes=3, **changes) == [0, 0, 0]
+    assert "processes: 3 from now on, 1 before" in runs.printed(name)
+    assert "chunks of an update: 9 from now on, 6 before" in runs.printed(name)
+    assert re.findall(r"updates: (\d+)", runs.log(name)) == ["6", "12"]
+
+
+def test_unsynchronised_batch_norm(runs):
+    changes = {"sync_batch_norm": False, "batch_size": 8, "average_decay": 0}
+    assert runs.train_together("apart", **changes) == [0, 0], runs.printed("apart")
+    assert "8 chunks in an update (batch_size 8), 2 in a batch norm" in runs.printed("apart")
+
+
+def test_one_chunk_for_a_batch_norm_is_refused(runs):
+    changes = {"batch_size": 2, "grad_accumulation_factor": 1, "sync_batch_norm": False}
+    assert runs.train_together("few", **changes) == [1, 1]
+    assert runs.printed("few").count("batch_size 2 leaves one chunk for a batch norm") >= 1
+
+
+# With torchrun itself
+
+
+def test_torchrun_passes_on_its_signal(runs, expected):
+    process = torchrun(steered(), runs.arguments("torchrun"))
+    for line in process.stdout:
+        if "Epoch 1" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=60)[0]
+    assert process.returncode != 0
+    assert "The same command goes on from there" in rest or "Epoch 2" in rest
+    again = torchrun(steered(), runs.arguments("torchrun"))
+    assert again.wait(60) == 0, again.stdout.read()
+    assert_same(runs.result("torchrun"), expected)
+
+
+def test_mistake_of_one_process_ends_all_with_its_cause(runs):
+    start = time.monotonic()
+    process = torchrun(steered("step", 3, "fail", "1"), runs.arguments("failed"))
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode != 0 and time.monotonic() - start < 60
+    assert "ZeroDivisionError: a mistake in the recipe" in printed
+    assert "[process 1] ZeroDivisionError: a mistake in the recipe. This ends all" in printed
+
+
+def test_wrong_lists_are_one_message(runs, tmp_path):
+    (tmp_path / "labels.txt").write_text("s0/u.0 zero -1\n")
+    arguments = runs.arguments("wrong", train_labels_path=tmp_path / "labels.txt")
+    process = torchrun([str(ROOT / "recipes" / "train_vgg.py")], arguments)
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode != 0
+    own, summary = printed.split("Root Cause")
+    assert own.count("labels.txt:1: label 'zero'") == 1
+    assert summary.count("labels.txt:1: label 'zero'") == 1
+    assert not (runs.folder / "wrong" / "save").exists()
+
+
+def test_verification_is_shared_out(runs, expected, corpus, tmp_path):
+    settings = {key: path for key, path in corpus.items() if key.startswith("valid")}
+    settings |= {"model_dir": runs.folder / "whole", "batch_seconds": 2.0, "device": "cpu"}
+    settings |= {"precision": "fp32"}
+    script = [str(ROOT / "recipes" / "verify.py"), str(ROOT / "hparams" / "verify.yaml")]
+    outputs = {}
+    for num_processes in (1, 2):
+        folder = tmp_path / f"{num_processes}"
+        process = torchrun(script, as_arguments(settings | {"output_dir": folder}), num_processes)
+        printed = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, printed
+        assert printed.count("Metrics:") == 1
+        outputs[num_processes] = [
+            (folder / name).read_text() for name in ("scores.txt", "metrics.json")
+        ]
+    assert outputs[1] == outputs[2]
+
+
+def test_embeddings_are_shared_out(runs, expected, corpus, tmp_path):
+    (tmp_path / "noise.wav").write_bytes(b"no audio")
+    script = [str(ROOT / "recipes" / "extract_embeddings.py"), str(ROOT / "hparams" / "embed.yaml")]
+    settings = {"model_dir": runs.folder / "whole", "batch_seconds": 2.0, "device": "cpu"}
+    settings |= {"alignment": True, "out": tmp_path / "e"}
+    sources = ["--files", corpus["valid_data_dir"], str(tmp_path / "noise.wav")]
+    results = []
+    for num_processes in (1, 2):
+        process = torchrun(script, [*sources, *as_arguments(settings)], num_processes)
+        printed = process.communicate(timeout=60)[0]
+        assert process.returncode == 1 and "20 embeddings: " in printed
+        assert printed.count("1 failed:") == 1 and "noise.wav can't be read as audio" in printed
+        assert "[rank" not in printed  # nor a traceback of the other process
+        results.append([np.load(tmp_path / name) for name in ("e.npz", "e.alignment.npz")])
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "e.alignment.npz",
+            "e.npz",
+            "noise.wav",
+        ]
+    for one, two in zip(*results, strict=True):
+        assert list(one) == list(two)
+        assert all(np.array_equal(one[name], two[name]) for name in one)
