@@ -1,9 +1,17 @@
 """Settings of all tests."""
 
+import os
 import sys
 
+# Tensors are tiny: handing them from thread to thread costs more than computing them. For the
+# processes that tests start, too.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
 import pytest
 import torch
+
+torch.set_num_threads(1)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -18,7 +26,8 @@ def pytest_collection_modifyitems():
         importutils.LazyModule.__file__ = None
 
 
-@pytest.fixture
-def few_threads():
-    """Tiny tensors: handing them from thread to thread costs more than they do."""
-    torch.set_num_threads(1)
+@pytest.fixture(autouse=True)
+def seeded():
+    """Each test draws the same numbers, whatever runs before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)

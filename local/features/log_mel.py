@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from speechbrain.utils.autocast import fwd_default_precision
 
-from local.models.ends import Ends
+from local.models.padding import Padding
 
 # Utterances at once on a CPU: what is written by one operation is still in the cache for the next.
 CPU_BLOCK = 8
@@ -144,8 +144,8 @@ class LogMel(torch.nn.Module):
         log_mel, num_frames = waveforms, lengths
         if waveforms.ndim == 2:
             log_mel, num_frames = self.log_mel(waveforms, lengths)
-        ends = None if lengths is None else Ends(num_frames, log_mel.shape[1])
-        return self._normalize(log_mel.to(self.window.dtype), ends), num_frames
+        padding = None if lengths is None else Padding(num_frames, log_mel.shape[1])
+        return self._normalize(log_mel.to(self.window.dtype), padding), num_frames
 
     def log_mel(self, waveforms, lengths=None):
         """The features before normalisation, with anything behind the end of an utterance.
@@ -189,7 +189,7 @@ class LogMel(torch.nn.Module):
             shortest = int(lengths.min())
             # Frames are inside their utterances, but for the only one of a very short utterance.
             if shortest < self.fft_size:
-                Ends(lengths, signal.shape[1], shortest).fill_(signal, 0.0)
+                Padding(lengths, signal.shape[1], shortest).fill_(signal, 0.0)
         if signal.shape[1] < self.fft_size:
             signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
         frames = signal.unfold(1, self.fft_size, self.hop) * self.window
@@ -199,18 +199,18 @@ class LogMel(torch.nn.Module):
         magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()
         return (magnitude @ self.filters).clamp_(min=1.0).log_()
 
-    def _normalize(self, log_mel, ends):
+    def _normalize(self, log_mel, padding):
         if self.normalization == "none":
-            return log_mel if ends is None else ends.fill_(log_mel, 0.0)
-        centred = log_mel - _mean(log_mel, ends)
+            return log_mel if padding is None else padding.fill_(log_mel, 0.0)
+        centred = log_mel - _mean(log_mel, padding)
         if self.normalization == "cmvn":
-            deviation = _mean(centred.square(), ends).sqrt()
+            deviation = _mean(centred.square(), padding).sqrt()
             centred = centred / deviation.masked_fill(deviation < MIN_DEVIATION, 1.0)
-        return centred if ends is None else ends.fill_(centred, 0.0)
+        return centred if padding is None else padding.fill_(centred, 0.0)
 
 
-def _mean(values, ends):
-    """Mean over the frames of each utterance; may change what is behind their ends."""
-    if ends is None:
+def _mean(values, padding):
+    """Mean over the frames of each utterance; may change their padding."""
+    if padding is None:
         return values.mean(dim=1, keepdim=True)
-    return ends.fill_(values, 0.0).sum(dim=1, keepdim=True) / ends.lengths[:, None, None]
+    return padding.fill_(values, 0.0).sum(dim=1, keepdim=True) / padding.lengths[:, None, None]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -9,12 +10,13 @@ from speechbrain.utils import distributed as sb_distributed
 from torch import distributed
 
 from local.errors import InputError
-from local.machine.heartbeat import Heartbeat
 
-_heartbeat = None
+# How long the others wait for what the first process does alone, such as examining a large corpus.
+PATIENCE = timedelta(hours=2)
+_patient_group = None
 
 
-def join_processes(run_opts):
+def join_processes(run_opts, timeout_minutes=5.0):
     """Joins the process group, if torchrun started this process.
 
     NCCL on GPUs, each process with the GPU of its number; gloo on CPUs, or where
@@ -23,6 +25,9 @@ def join_processes(run_opts):
     Arguments
     ---------
     run_opts : speechbrain.utils.run_opts.RunOptions
+    timeout_minutes : float
+        How long a process waits for the others in an exchange before it gives up: one that hangs,
+        or whose machine is off, would hold up the others for ever.
 
     Returns
     -------
@@ -44,16 +49,21 @@ def join_processes(run_opts):
             f"{num_local()} processes on a machine of {torch.cuda.device_count()} GPUs: start one "
             "for each GPU (torchrun --nproc_per_node), or compute on CPUs (--device cpu)"
         )
+    backend = run_opts.distributed_backend
+    if "distributed_backend" not in run_opts.overridden_args:
+        backend = "nccl" if on_gpus else "gloo"
     if on_gpus:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
-    run_opts = _with(run_opts, device=device)
-    if "distributed_backend" not in run_opts.overridden_args:
-        run_opts = _with(run_opts, distributed_backend="nccl" if on_gpus else "gloo")
-    sb_distributed.ddp_init_group(run_opts)
-    if num_processes() > 1:
-        global _heartbeat
-        _heartbeat = Heartbeat(rank(), num_processes())
-    return run_opts
+        torch.cuda.set_device(device)
+    _join(backend, timedelta(minutes=timeout_minutes))
+    return _with(run_opts, device=device, distributed_backend=backend)
+
+
+def _join(backend, timeout):
+    """In place of SpeechBrain's ddp_init_group, whose processes wait for each other for 2 hours."""
+    global _patient_group
+    distributed.init_process_group(backend, timeout=timeout)
+    _patient_group = distributed.new_group(backend="gloo", timeout=PATIENCE)
 
 
 def _with(run_opts, **changes):
@@ -63,11 +73,9 @@ def _with(run_opts, **changes):
 
 def leave_processes():
     """Waits for the others, and leaves the group; to be called by all when they are done."""
-    if not sb_distributed.is_distributed_initialized():
+    if not distributed.is_initialized():
         return
-    sb_distributed.ddp_barrier()
-    if _heartbeat is not None:
-        _heartbeat.stop()
+    distributed.barrier(group=_patient_group)
     distributed.destroy_process_group()
 
 
@@ -109,7 +117,10 @@ def on_first(function):
             result = function()
         except InputError as error:
             problem = str(error)
-    result, problem = sb_distributed.ddp_broadcast((result, problem))
+    if num_processes() > 1:
+        shared = [result, problem]
+        distributed.broadcast_object_list(shared, src=0, group=_patient_group)
+        result, problem = shared
     if problem is not None:
         raise InputError(problem)
     return result

@@ -1,4 +1,4 @@
-"""Settings of the machine: number format, worker processes, memory."""
+"""A device to what suits it: number format, worker processes, memory."""
 
 import ctypes
 import mmap
@@ -40,10 +40,10 @@ def precision(setting, device):
 
 
 def num_reading_workers(setting, device, in_memory=False):
-    """The worker processes that read audio: the setting, or for None what suits.
+    """The worker processes that read audio: the setting, or for None a number that suits the device.
 
     Audio in memory needs none: cutting it costs less than handing it from process to process. Nor
-    does a network on a CPU: each of its operations would wait for the core that a worker is on.
+    does a network on a CPU, which would wait for the core that a worker occupies.
     """
     if setting is not None:
         return setting
@@ -55,8 +55,8 @@ def num_reading_workers(setting, device, in_memory=False):
 def keep_freed_memory():
     """Lets the C library keep the memory of large tensors for the next ones, in large pages.
 
-    Otherwise each activation of a training step on a CPU is mapped, cleared and given back by the
-    kernel again. Does nothing where the C library is not glibc.
+    For training on a CPU: otherwise the kernel maps, clears and takes back the memory of each
+    activation in every step. Does nothing where the C library is not glibc.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
@@ -68,7 +68,7 @@ def keep_freed_memory():
 
 
 def _ask_for_huge_pages(libc):
-    """Marks the heap that is to come; memory that is not used is not taken.
+    """Marks the heap before it grows; memory that is not used is not taken.
 
     Tensors of many megabytes in pages of 4 kB cost a tenth of a training step.
     """

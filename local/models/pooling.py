@@ -1,7 +1,7 @@
 """Poolings: a sequence of states to one vector.
 
 Each maps (batch, states, values) and the number of states of each utterance, (batch,) or None,
-to (batch, output_size). What is behind an utterance's last state changes nothing.
+to (batch, output_size). The padding behind an utterance's last state changes nothing.
 """
 
 import math
@@ -10,7 +10,7 @@ import torch
 from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from torch import nn
 
-from local.models.ends import length_mask
+from local.models.padding import length_mask
 
 # Under the square root of a deviation: its gradient is finite where all states are equal.
 MIN_VARIANCE = 1e-5
@@ -76,8 +76,8 @@ class AttentiveStatistics(nn.Module):
     def forward(self, states, lengths=None):
         relative = None
         if lengths is not None:
-            # It multiplies by the number of states and keeps what is smaller: half a state
-            # less is the same number, whichever way the product is rounded.
+            # SpeechBrain multiplies this by the number of states and keeps the states whose index
+            # is smaller. Half a state less keeps the same ones, however the product is rounded.
             relative = (lengths - 0.5) / states.shape[1]
         return self.pooling(states.transpose(1, 2), relative).squeeze(2)
 
@@ -211,7 +211,7 @@ POOLINGS = {
 def make_pooling(
     input_size, name, num_heads=16, score_scale="head_size", head_drop=0.0, attention_size=128
 ):
-    """The pooling of that name; each takes of the settings what concerns it.
+    """The pooling of that name, with those of the settings that it has.
 
     Raises
     ------

@@ -3,8 +3,7 @@
 import torch
 from torch import nn
 
-from local.models.ends import Ends
-from local.models.first_conv import conv_with_batch_norm
+from local.models.padding import Padding
 
 
 def vgg_channels(num_blocks, width):
@@ -32,8 +31,8 @@ class Block(nn.Module):
     The last convolution is pooled before batch norm and ReLU, which then see a quarter of the
     values; without batch norm it is the same function, as ReLU and maximum commute.
 
-    What is behind the end of an utterance is kept at zero, as the padding of the convolutions is:
-    they see for each utterance of a batch what they would see for that utterance alone.
+    The padding of a batch is kept at zero, as that of the convolutions is: they compute for each
+    utterance of a batch what they would compute for that utterance alone.
     """
 
     def __init__(self, in_channels, out_channels, num_convs, batch_norm):
@@ -46,38 +45,30 @@ class Block(nn.Module):
             self.norms.append(nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity())
             in_channels = out_channels
 
-    def forward(self, images, ends):
-        """(batch, in_channels, frames, rows), Ends or None -> the same, halved."""
+    def forward(self, images, padding):
+        """(batch, in_channels, frames, rows), Padding or None -> the same, halved."""
         last = len(self.convs) - 1
         for place, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            images = conv(images)
             if place == last:
-                images, ends = self._pool(conv(images), ends)
-                images = norm(images)
-            elif self.training and ends is None and _is_cheaper_in_one(conv, norm):
-                images = conv_with_batch_norm(images, conv, norm)
-            else:
-                images = norm(conv(images))
-            # Not in place: on a CPU, bf16 in memory that is no longer cached takes longer in place.
-            images = torch.relu(_fill_behind_(images, ends, 0.0))
-        return images, ends
+                images, padding = self._pool(images, padding)
+            # The ReLU is not in place, which takes longer in bf16 on a CPU.
+            images = torch.relu(_fill_padding_(norm(images), padding, 0.0))
+        return images, padding
 
-    def _pool(self, images, ends):
-        images = _fill_behind_(images, ends, float("-inf"))
+    def _pool(self, images, padding):
+        images = _fill_padding_(images, padding, float("-inf"))
         images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
-        ends = ends and ends.halved()
-        # Behind the ends is minus infinity now, which no gradient can pass; where there is none, it
-        # may stay until the block is done.
-        return _fill_behind_(images, ends if torch.is_grad_enabled() else None, 0.0), ends
+        padding = padding and padding.halved()
+        # The padding is minus infinity now, which no gradient can pass; without gradients, it may
+        # stay until the block is done.
+        return _fill_padding_(images, padding if torch.is_grad_enabled() else None, 0.0), padding
 
 
-def _is_cheaper_in_one(conv, norm):
-    return conv.in_channels == 1 and type(norm) is nn.BatchNorm2d
-
-
-def _fill_behind_(images, ends, value):
+def _fill_padding_(images, padding, value):
     """Sets the frames behind the ends, in place: (batch, channels, frames, rows)."""
-    if ends is not None:
-        ends.fill_(images.transpose(1, 2), value)
+    if padding is not None:
+        padding.fill_(images.transpose(1, 2), value)
     return images
 
 
@@ -128,9 +119,10 @@ class VGG(nn.Module):
 
     @property
     def context(self):
-        """Frames before and behind those of a state that it depends on.
+        """The frames on either side of its own that a state depends on.
 
-        A convolution sees one place to each side, of twice as many frames from block to block.
+        A convolution sees one place on each side, which stands for twice as many frames in each
+        block as in the one before.
         """
         return sum(len(block.convs) * 2**place for place, block in enumerate(self.blocks))
 
@@ -153,7 +145,7 @@ class VGG(nn.Module):
             (batch,) states of each utterance.
         """
         images = features.unsqueeze(1)  # (batch, 1, frames, features)
-        ends = None if lengths is None else Ends(lengths, images.shape[2])
+        padding = None if lengths is None else Padding(lengths, images.shape[2])
         for block in self.blocks:
-            images, ends = block(images, ends)
-        return images.transpose(1, 2).flatten(start_dim=2), ends and ends.lengths
+            images, padding = block(images, padding)
+        return images.transpose(1, 2).flatten(start_dim=2), padding and padding.lengths

@@ -1,4 +1,4 @@
-"""A SpeechBrain Brain for many processes and interrupted runs."""
+"""A SpeechBrain Brain for many processes and interrupted runs: batches in, checkpoints out."""
 
 import functools
 import json
@@ -8,16 +8,19 @@ import warnings
 from pathlib import Path
 
 import speechbrain as sb
+import torch
 from speechbrain.utils.checkpoints import (
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
 )
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from local.errors import InputError
 from local.machine import processes
 from local.machine.signals import Stopped, StopSignals
-from local.training.sync_norm import synchronised
+from local.training.speed import Speedometer
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +32,26 @@ class ResumableBrain(sb.Brain):
     Checkpoints inside an epoch come after a whole update, every ckpt_interval_minutes or
     ckpt_interval_steps (batches), and when a signal asks the run to stop.
 
-    Its checkpointer is a `WholeCheckpointer`; its train_sampler an `EndlessShuffle`; of its hparams
-    it takes epoch_counter and sync_batch_norm, which says whether batch norm sees the batches of
-    all processes.
+    Everything that overrides a private method of SpeechBrain stands in this class. A subclass
+    defines `compute_forward`, `compute_objectives` and `validate`.
+
+    Arguments
+    ---------
+    train_sampler : local.data.sampling.EndlessShuffle
+        Of the training batches.
+    chunk_seconds : float
+        The length of a training chunk; for the log.
+    brain_arguments
+        As for sb.Brain. The checkpointer is a `WholeCheckpointer`; of the hparams, epoch_counter
+        and sync_batch_norm are used here.
     """
 
-    def __init__(self, **brain_arguments):
+    def __init__(self, train_sampler, chunk_seconds, **brain_arguments):
         super().__init__(**brain_arguments)
+        self.train_sampler = train_sampler
         self.signals = StopSignals()
-        self._trained = None
+        self.speed = Speedometer(chunk_seconds, processes.num_processes())
+        self._progress_of_epoch = None
 
     def fit(self, *args, **kwargs):
         """SpeechBrain's training; see `local.machine.signals` for what stops it.
@@ -50,53 +64,99 @@ class ResumableBrain(sb.Brain):
         with self.signals:
             super().fit(*args, **kwargs)
 
-    # Several processes
+    def validate(self, valid_set, epoch, show_progress):
+        """What comes between two epochs; called in all processes."""
+        raise NotImplementedError
+
+    def _fit_valid(self, valid_set, epoch, enable):
+        """SpeechBrain's has every process go through the whole valid_set, batch by batch."""
+        self.validate(valid_set, epoch, enable)
+
+    # Steps
+
+    def fit_batch(self, batch):
+        """SpeechBrain's step; the loss is the mean over all processes.
+
+        Raises
+        ------
+        InputError
+            If the loss is not finite: it would not become finite again.
+        """
+        with self.speed.step(self.train_sampler.batch_size):
+            loss = super().fit_batch(batch)
+        loss = processes.mean(loss.to(self.device)).cpu()
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"The loss is {loss.item()} after {self.optimizer_step} updates. Lower the "
+                "learning rate (--lr), or train in float32 (--precision fp32); the same command "
+                f"goes on from the last checkpoint in {self.checkpointer.checkpoints_dir}."
+            )
+        return loss
+
+    def check_loss_isfinite(self, loss):
+        """SpeechBrain's would have each step wait for the GPU here; `fit_batch` checks later."""
 
     def _wrap_distributed(self):
-        """In place of SpeechBrain's for many processes: batch norm by setting, and on CPUs, too."""
+        """SpeechBrain's synchronises batch norm whether one wants it or not, which CPUs can't."""
         if not self.distributed_launch:
             super()._wrap_distributed()
         if processes.num_processes() == 1:
             return
-        # Of einsum's gradients: copying them costs nothing.
+        # The gradients of einsum have other strides; copying them costs next to nothing.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        sync = self.hparams.sync_batch_norm
         for name, module in self.modules.items():
             if any(parameter.requires_grad for parameter in module.parameters()):
-                self.modules[name] = DistributedDataParallel(
-                    synchronised(module, self.device) if sync else module,
-                    device_ids=[self.device] if self.device_type == "cuda" else None,
-                    # On CPUs it has another use, though torch warns that none was found: without
-                    # it the order in which gradients are summed changes after a first step, and
-                    # a resumed run of three processes would differ in the last bits.
-                    find_unused_parameters=self.find_unused_parameters or self.device == "cpu",
-                    # Synchronised ones are equal anyway.
-                    broadcast_buffers=not sync,
-                    # With very many speakers, their gradients are most of the memory.
-                    gradient_as_bucket_view=True,
-                )
+                self.modules[name] = self._distributed(module)
 
-    def fit_batch(self, batch):
-        """SpeechBrain's step; the loss is the mean over all processes."""
-        loss = super().fit_batch(batch)
-        if processes.num_processes() == 1:
-            return loss
-        return processes.mean(loss.to(self.device)).cpu()
+    def _distributed(self, module):
+        if self.synchronises_batch_norm:
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return DistributedDataParallel(
+            module,
+            device_ids=[self.device] if self.device_type == "cuda" else None,
+            # On CPUs, this fixes the order in which gradients are summed, which would otherwise
+            # change after the first step: a resumed run would differ in the last bits. The price is
+            # a warning that there are no unused parameters.
+            find_unused_parameters=self.find_unused_parameters or self.device_type == "cpu",
+            # Synchronised statistics are equal anyway.
+            broadcast_buffers=not self.synchronises_batch_norm,
+            # With very many speakers, their gradients are most of the memory.
+            gradient_as_bucket_view=True,
+        )
+
+    @property
+    def synchronises_batch_norm(self):
+        """Whether batch norm sees the chunks of all processes; torch can do that on GPUs only."""
+        return self.hparams.sync_batch_norm and self.device_type == "cuda"
+
+    def parallelism(self):
+        """What may change from one start of a run to the next, without stopping it."""
+        own = self.train_sampler.batch_size
+        together = own * processes.num_processes()
+        return {
+            "processes": processes.num_processes(),
+            "chunks of an update": together * self.grad_accumulation_factor,
+            "chunks of batch norm": together if self.synchronises_batch_norm else own,
+        }
 
     # Stopping and going on
 
     def on_stage_start(self, stage, epoch=None):
         if stage == sb.Stage.TRAIN:
-            self._trained = None
+            self._progress_of_epoch = None
             self.train_sampler.first_batch = self.step
+            self.speed.start_epoch()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         if stage == sb.Stage.TRAIN:
             # SpeechBrain forgets it now; a checkpoint during validation needs it.
-            self._trained = self.progress()
+            self._progress_of_epoch = self.progress()
+            # A run that was stopped in a validation goes on there, without a step.
+            if processes.rank() == 0 and self.speed.utterances_per_second:
+                logger.info(f"Epoch {epoch}: {self.speed}")
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
-        """Called by SpeechBrain after each batch: ends the run here if a signal asks for it.
+        """SpeechBrain's asks after each batch, and has no way to stop a run.
 
         Between the batches of an update there are gradients, which no checkpoint has.
         """
@@ -125,6 +185,7 @@ class ResumableBrain(sb.Brain):
         )
 
     def _save_intra_epoch_ckpt(self):
+        """SpeechBrain's keeps one checkpoint only, whatever its EER."""
         self.checkpointer.save_and_clear_up({"updates": self.optimizer_step}, end_of_epoch=False)
 
     def progress(self):
@@ -139,22 +200,13 @@ class ResumableBrain(sb.Brain):
         self.step = progress["updates_of_epoch"] * self.grad_accumulation_factor
         self.avg_train_loss = progress["avg_train_loss"]
 
-    def circumstances(self):
-        """What may change from one start of a run to the next, without stopping it."""
-        own = self.train_sampler.batch_size
-        together = own * processes.num_processes()
-        return {
-            "processes": processes.num_processes(),
-            "chunks of an update": together * self.grad_accumulation_factor,
-            "chunks of batch norm": together if self.hparams.sync_batch_norm else own,
-        }
-
     @mark_as_saver
     def _save(self, path):
+        """SpeechBrain's keeps batches, whose number changes with that of the processes."""
         content = {
             "optimizer_step": self.optimizer_step,
-            "progress": self._trained or self.progress(),
-            "circumstances": self.circumstances(),
+            "progress": self._progress_of_epoch or self.progress(),
+            "parallelism": self.parallelism(),
         }
         if processes.rank() == 0:
             Path(path).write_text(json.dumps(content), encoding="utf-8")
@@ -167,9 +219,7 @@ class ResumableBrain(sb.Brain):
             self.set_progress(content["progress"])
         if processes.rank() == 0:
             logger.info(f"Going on after {self.optimizer_step} updates, from {Path(path).parent}")
-            self._say_changes(content["circumstances"])
-
-    def _say_changes(self, before):
-        for name, now in self.circumstances().items():
-            if before[name] != now:
-                logger.warning(f"{name}: {now} from now on, {before[name]} before")
+            for name, now in self.parallelism().items():
+                before = content["parallelism"][name]
+                if before != now:
+                    logger.warning(f"{name}: {now} from now on, {before} before")

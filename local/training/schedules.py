@@ -1,6 +1,6 @@
-"""Learning rates over a training run."""
+"""Learning rates over a training run: an optimizer in, a scheduler of torch's out."""
 
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from local.errors import InputError
 
@@ -8,15 +8,18 @@ from local.errors import InputError
 MIN_CYCLE = 2
 
 
-def one_cycle(optimizer, max_lr, num_updates, rise, final_division):
-    """torch's OneCycleLR, also for a few updates.
+def one_cycle(optimizer, num_updates, max_lr, rise, final_division):
+    """torch's OneCycleLR, also for a few updates: rises to max_lr, and falls to almost nothing.
+
+    Adam's beta1 takes the opposite course, from 0.95 down to 0.85 and up again, as in "Super-
+    Convergence" (https://arxiv.org/abs/1708.07120).
 
     Arguments
     ---------
     optimizer : torch.optim.Optimizer
-    max_lr : float
     num_updates : int
         Of the whole run.
+    max_lr : float
     rise : float
         Share of the run until the highest learning rate.
     final_division : float
@@ -27,15 +30,47 @@ def one_cycle(optimizer, max_lr, num_updates, rise, final_division):
         optimizer,
         max_lr=max_lr,
         total_steps=cycle,
-        # It divides by the length of the rise, which is one step less than it says.
+        # torch divides by the length of the rise less 1, which must not be 0.
         pct_start=max(rise, 1.5 / cycle),
+        cycle_momentum=True,
+        base_momentum=0.85,
+        max_momentum=0.95,
         final_div_factor=final_division,
     )
 
 
-def check_one_cycle(schedule, num_updates):
-    """Raises an InputError if a schedule from a checkpoint is for another number of updates."""
-    if schedule.total_steps != _cycle_length(num_updates):
+def plateau(optimizer, num_updates, factor, patience):
+    """torch's ReduceLROnPlateau: lowers the learning rate when the EER does not fall.
+
+    Arguments
+    ---------
+    optimizer : torch.optim.Optimizer
+    num_updates : int
+        Not used: the learning rate follows the validations.
+    factor : float
+        That the learning rate is multiplied with.
+    patience : int
+        Validations without a lower EER, after the last of which the learning rate is lowered.
+
+    Example
+    -------
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = plateau(optimizer, 100, factor=0.5, patience=2)
+    >>> for eer_percent in (5.0, 5.0, 6.0, 4.0):
+    ...     schedule.step(eer_percent)
+    ...     print(optimizer.param_groups[0]["lr"])
+    1.0
+    1.0
+    0.5
+    0.5
+    """
+    return ReduceLROnPlateau(optimizer, factor=factor, patience=patience - 1, threshold=0.0)
+
+
+def check_cycle(schedule, num_updates):
+    """Raises an InputError if a one-cycle schedule from a checkpoint has another length."""
+    if isinstance(schedule, OneCycleLR) and schedule.total_steps != _cycle_length(num_updates):
         raise InputError(
             f"The run began with a one-cycle learning rate over {schedule.total_steps} updates, "
             f"which can't become {num_updates}. Give another --out_dir, or the same epochs, batch "

@@ -8,9 +8,8 @@ from speechbrain.nnet.losses import AdditiveAngularMargin, AngularMargin, LogSof
 from torch import nn
 
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead, SpeakerClassifier
-from local.models.ends import Ends
-from local.models.first_conv import conv_with_batch_norm
 from local.models.losses import MarginSoftmax
+from local.models.padding import Padding
 from local.models.pooling import (
     POOLINGS,
     DoubleMultiHeadAttention,
@@ -21,12 +20,11 @@ from local.models.pooling import (
 from local.models.vgg import VGG, vgg_channels
 
 
-def extractor_with(pooling="statistics", channels=(4, 8, 16), batch_norm=True, **settings):
-    torch.manual_seed(0)
+def extractor_with(pooling="statistics", batch_norm=True, hidden_size=10):
     return EmbeddingExtractor(
-        VGG(channels, batch_norm=batch_norm),
-        functools.partial(make_pooling, name=pooling, num_heads=4, **settings),
-        functools.partial(EmbeddingHead, embedding_size=12, hidden_size=10),
+        VGG([4, 8, 16], batch_norm=batch_norm),
+        functools.partial(make_pooling, name=pooling, num_heads=4),
+        functools.partial(EmbeddingHead, embedding_size=12, hidden_size=hidden_size),
     )
 
 
@@ -57,7 +55,7 @@ def test_embedding_is_the_same_alone_and_in_any_batch(pooling, batch_norm):
 def test_gradients_of_a_padded_batch_are_those_of_its_utterances(batch_norm):
     extractor = trained_a_little(extractor_with(batch_norm=batch_norm)).double()
     lengths = torch.tensor([40, 17, 5])
-    features = Ends(lengths, 40).fill_(torch.randn(3, 40, 80, dtype=torch.double), 0.0)
+    features = Padding(lengths, 40).fill_(torch.randn(3, 40, 80, dtype=torch.double), 0.0)
     loss = extractor(features, lengths).square().sum()
     pairs = zip(features, lengths, strict=True)
     losses = sum(extractor(row[None, :length]).square().sum() for row, length in pairs)
@@ -89,7 +87,6 @@ def test_vgg_has_the_documented_sizes(num_blocks, rows, width):
 
 
 def test_vgg_equals_plain_convolutions():
-    torch.manual_seed(0)
     front_end = VGG([4, 8])
     convolutions = [layer for layer in front_end.modules() if isinstance(layer, nn.Conv2d)]
     pool = nn.MaxPool2d(2, ceil_mode=True)
@@ -193,28 +190,6 @@ def test_only_the_front_end_follows_autocast():
     assert embeddings.dtype == torch.float32
 
 
-def test_first_convolution_and_batch_norm_in_one_are_the_same_with_the_same_gradients():
-    torch.manual_seed(0)
-    conv = nn.Conv2d(1, 4, 3, padding=1, bias=False).double()
-    norm, other_norm = nn.BatchNorm2d(4).double(), nn.BatchNorm2d(4).double()
-    for parameter in (norm.weight, norm.bias):
-        nn.init.normal_(parameter)
-    other_norm.load_state_dict(norm.state_dict())
-    images = (3 + torch.randn(2, 1, 9, 7, dtype=torch.double)).requires_grad_()
-    factors = torch.randn(2, 4, 9, 7, dtype=torch.double)
-    results = []
-    for output, its_norm in (
-        (conv_with_batch_norm(images, conv, norm), norm),
-        (other_norm(conv(images)), other_norm),
-    ):
-        inputs = (images, conv.weight, its_norm.weight, its_norm.bias)
-        gradients = torch.autograd.grad((output * factors).sum(), inputs)
-        statistics = (its_norm.running_mean, its_norm.running_var, its_norm.num_batches_tracked)
-        results.append((output, *gradients, *statistics))
-    for one, other in zip(*results, strict=True):
-        assert torch.allclose(one, other, atol=1e-9)
-
-
 def test_channels_last_gives_the_same_states():
     last, first = VGG([4, 8], channels_last=True), VGG([4, 8], channels_last=False)
     first.load_state_dict(last.state_dict())
@@ -223,7 +198,6 @@ def test_channels_last_gives_the_same_states():
 
 
 def test_original_embedding_is_the_batch_norm_of_a_relu():
-    torch.manual_seed(0)
     head = EmbeddingHead(6, embedding_size=5, hidden_size=4, relu=True).eval()
     pooled = torch.randn(3, 6)
     hidden = torch.relu(head.hidden[0](pooled))
@@ -231,7 +205,6 @@ def test_original_embedding_is_the_batch_norm_of_a_relu():
 
 
 def test_classifier_gives_the_cosines_and_gradients_of_speechbrains():
-    torch.manual_seed(0)
     classifier, oracle = SpeakerClassifier(6, num_speakers=3), Classifier(6, out_neurons=3)
     oracle.load_state_dict({"weight": 3 * classifier.directions})
     classifier.directions.data *= 3
@@ -260,7 +233,6 @@ def test_margin_softmax_equals_cross_entropy_with_the_margin(kind, margin):
 
 @pytest.mark.parametrize("kind, margins", [("am", AngularMargin), ("aam", AdditiveAngularMargin)])
 def test_margin_softmax_and_its_gradient_are_speechbrains(kind, margins):
-    torch.manual_seed(0)
     cosines = (2 * torch.rand(50, 7) - 1).requires_grad_()
     labels = torch.arange(50) % 7
     loss = MarginSoftmax(kind, 0.3, 20.0)(cosines, labels)
@@ -296,14 +268,16 @@ def test_unknown_margin_settings_are_refused():
 
 
 def test_overfits_a_handful_of_utterances():
-    extractor = extractor_with("double_multi_head")
+    extractor = extractor_with("double_multi_head", hidden_size=0)
     classifier = SpeakerClassifier(12, num_speakers=4)
-    optimizer = torch.optim.Adam([*extractor.parameters(), *classifier.parameters()], lr=1e-2)
-    features, labels = torch.randn(8, 40, 80), torch.arange(8) % 4
+    optimizer = torch.optim.Adam([*extractor.parameters(), *classifier.parameters()], lr=3e-3)
+    # Each utterance has a spectrum of its own.
+    features, labels = torch.randn(8, 40, 80) + torch.randn(8, 1, 80), torch.arange(8) % 4
     loss_of = MarginSoftmax("aam", 0.2, 30.0)
-    for _ in range(110):
+    for _ in range(60):
         loss = loss_of(classifier(extractor(features)), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    # From each of 20 seeds it was below 0.006.
     assert loss < 0.1

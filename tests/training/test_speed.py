@@ -1,13 +1,7 @@
-import functools
-
 import pytest
-import torch
 
-from local.models.embedding import EmbeddingExtractor, EmbeddingHead
-from local.models.pooling import POOLINGS, make_pooling
-from local.models.vgg import VGG, vgg_channels
 from local.training import speed
-from local.training.speed import Speedometer, bf16_peak_flops, forward_flops, peak_utterances
+from local.training.speed import Speedometer
 
 
 @pytest.fixture
@@ -54,50 +48,5 @@ def test_epochs_are_counted_apart(clock):
     assert speedometer.waiting_share == pytest.approx(0.0)
 
 
-def test_share_of_the_peak(clock):
-    speedometer = Speedometer(seconds_each=1.0, peak_utterances=40.0)
-    run_steps(clock, speedometer, [(0.0, 1.0, 10)])
-    assert str(speedometer).endswith(", 25 % of the bf16 peak")
-
-
 def test_an_epoch_without_steps_has_no_speed(clock):
     assert "0 utterances a second" in str(Speedometer(seconds_each=1.0))
-
-
-def test_flops_of_the_published_front_end():
-    # Three blocks of 3x3 convolutions on 347 x 80, 174 x 40, 87 x 20 and 44 x 10 places.
-    channels = vgg_channels(4, 1024)
-    places = (347 * 80, 174 * 40, 87 * 20, 44 * 10)
-    expected, inputs = 0, 1
-    for outputs, num_places in zip(channels, places, strict=True):
-        expected += 2 * 9 * num_places * (inputs + outputs) * outputs
-        inputs = outputs
-    with torch.device("meta"):
-        front_end = VGG(channels)
-    assert forward_flops(front_end, 347, 80) == expected == 45_338_849_280
-
-
-@pytest.mark.parametrize("name", POOLINGS)
-def test_counting_leaves_the_extractor_as_it_is(name):
-    pooling = functools.partial(make_pooling, name=name, num_heads=2)
-    extractor = EmbeddingExtractor(VGG([4, 8], batch_norm=True), pooling, EmbeddingHead)
-    before = {key: value.clone() for key, value in extractor.state_dict().items()}
-    assert forward_flops(extractor, 50, 80) > forward_flops(extractor.front_end, 50, 80)
-    assert extractor.training
-    for key, value in extractor.state_dict().items():
-        assert torch.equal(value, before[key])
-
-
-def test_the_peak_is_what_products_reach(clock, monkeypatch):
-    monkeypatch.setattr(speed, "MATRIX_SIZES", {"cpu": 64})
-
-    def multiply(left, right, times):
-        assert left.shape == right.shape == (64, 64) and left.dtype == torch.bfloat16
-        clock.now += times / 1000
-
-    monkeypatch.setattr(speed, "_multiply", multiply)
-    assert bf16_peak_flops("cpu") == pytest.approx(2 * 64**3 * 1000)
-
-
-def test_no_share_of_a_peak_is_shown_on_a_cpu():
-    assert peak_utterances(torch.nn.Linear(80, 10), 3, 80, "cpu") is None

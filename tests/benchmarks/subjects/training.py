@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from flops import TRAINING_PASSES, bf16_peak_flops, forward_flops
 from made_up import as_arguments, write_corpus
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 from speechbrain.lobes.models.Xvector import Xvector
@@ -19,7 +20,6 @@ from torch import nn
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
 from local.models.pooling import make_pooling
 from local.models.vgg import VGG, vgg_channels
-from local.training.speed import TRAINING_PASSES, bf16_peak_flops, forward_flops
 
 ROOT = Path(__file__).resolve().parents[3]
 EMBEDDING_SIZE = 256
@@ -67,17 +67,17 @@ def cpu_rows(folder, width, rounds, quick):
     network_rows = compared({what: times[what] for what in networks}, {CONTIGUOUS: 3, PLAIN: 3})
     ours = network_rows[0].figure
     if precision == "bf16":
-        network_rows.append(at_peak(loop, features, ours))
+        network_rows.append(at_peak(loop, features, ours, quick))
     loop_times = {what: times[what] for what in loops} | {BARE: times[next(iter(networks))]}
     return network_rows + compared(loop_times, {BARE: 0.88})
 
 
-def at_peak(loop, features, ours, at_least=None):
+def at_peak(loop, features, ours, quick, at_least=None):
     """A row: the step if all of it were as fast as matrix products in bf16."""
     network, device = loop.brain.modules.extractor, str(features.device)
     flops = TRAINING_PASSES * len(features) * forward_flops(network, *features.shape[1:])
     what = f"limit: its {flops / 1e12:.3g} TFLOP at the bf16 peak"
-    return against(what, flops / bf16_peak_flops(device), None, ours, at_least)
+    return against(what, flops / bf16_peak_flops(device, quick), None, ours, at_least)
 
 
 def measure_gpu(options):
@@ -103,7 +103,7 @@ def measure_gpu(options):
         }
         times = interleaved(calls, 1 if options.quick else 7, at_once=STEPS_AT_ONCE)
         rows = compared(times, {BARE: 0.88})
-        rows.append(at_peak(loop, features, rows[0].figure, 0.5))
+        rows.append(at_peak(loop, features, rows[0].figure, options.quick, 0.5))
     title = f"A training step on the GPU: {len(features)} chunks of 3.5 s from WAV files"
     return Table(title, rows)
 

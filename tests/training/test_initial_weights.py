@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another model."""
+"""Training that starts with the weights of another model."""
 
 import logging
 import runpy
@@ -27,7 +27,6 @@ def model_dir(tmp_path_factory):
 
 
 def train(settings):
-    torch.set_num_threads(1)
     main = runpy.run_path(str(ROOT / "recipes" / "train_vgg.py"))["main"]
     yaml_path = str(ROOT / "hparams" / "vgg.yaml")
     main([yaml_path, "--noprogressbar", *as_arguments(TINY | {"number_of_epochs": 1} | settings)])
@@ -40,27 +39,30 @@ def trained_weights(out_dir):
 def test_front_end_pooling_and_embedding_are_kept_and_the_classifier_is_new(
     corpus, model_dir, tmp_path
 ):
-    # Without a learning rate the weights stay those that it begins with.
+    # Without a learning rate the weights stay as they are.
     still = {"lr": 0.0, "lr_schedule": "plateau", "weight_decay": 0.0, "average_decay": 0}
     train(corpus | still | {"init_from": model_dir, "out_dir": tmp_path / "out"})
-    begun = load_model(model_dir)["extractor"].state_dict()
+    initial = load_model(model_dir)["extractor"].state_dict()
     weights = trained_weights(tmp_path / "out")
-    for name, values in begun.items():
+    for name, values in initial.items():
         if "running" not in name and "num_batches" not in name:
             assert torch.equal(weights["extractor"][name], values), name
     assert weights["classifier"]["directions"].shape == (2, 8)
     log = (tmp_path / "out" / "log.txt").read_text()
-    assert f"Begins with front end, pooling and embedding of {model_dir}/model_00000070.pt" in log
+    assert (
+        f"Training starts with front end, pooling and embedding of {model_dir}/model_00000070.pt"
+        in log
+    )
     assert "the classifier of the training speakers is new" in log
 
 
-def test_a_run_that_goes_on_does_not_begin_again(corpus, model_dir, tmp_path):
+def test_a_run_that_goes_on_keeps_its_own_weights(corpus, model_dir, tmp_path):
     settings = corpus | {"init_from": model_dir, "out_dir": tmp_path / "out"}
     settings |= {"lr_schedule": "plateau", "margin_schedule": "constant"}
     train(settings)
     train(settings | {"number_of_epochs": 2})
     train(settings | {"number_of_epochs": 2, "out_dir": tmp_path / "whole"})
-    assert (tmp_path / "out" / "log.txt").read_text().count("Begins with") == 1
+    assert (tmp_path / "out" / "log.txt").read_text().count("Training starts with") == 1
     logs = [(tmp_path / name / "train_log.txt").read_text() for name in ("out", "whole")]
     assert logs[0] == logs[1]
 

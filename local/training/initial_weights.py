@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another model."""
+"""The weights of another model to those that a training starts with."""
 
 import logging
 from pathlib import Path
@@ -14,24 +14,26 @@ _MAX_SHOWN = 4
 logger = logging.getLogger(__name__)
 
 
-def begin_with(model_dir, extractor, hyperparams_path):
-    """Gives an extractor the weights of a trained model: front end, pooling and embedding.
+def load_initial_weights(model_dir, extractor, out_dir):
+    """Gives an extractor the weights of a trained model; a run that goes on is left as it is.
 
     Arguments
     ---------
     model_dir : str or Path
         The out_dir of a training run, or an exported model.
     extractor : torch.nn.Module
-        Changed in place.
-    hyperparams_path : str or Path
-        The resolved settings of this run: those of features and network that are other ones there
-        are warned of.
+        Changed in place: front end, pooling and embedding.
+    out_dir : str or Path
+        Of this run, with its resolved settings: where those of features and network differ from
+        the model's, though the weights fit, a warning says so.
 
     Raises
     ------
     InputError
         If there is no model, or it is another network.
     """
+    if any(Path(out_dir).glob("save/CKPT*")):
+        return
     model = load_model(model_dir)
     weights = model["extractor"].state_dict()
     differences = _differences(extractor.state_dict(), weights)
@@ -45,15 +47,16 @@ def begin_with(model_dir, extractor, hyperparams_path):
     extractor.load_state_dict(weights)
     if processes.rank() == 0:
         logger.info(
-            f"Begins with front end, pooling and embedding of {model['path']}; the classifier of "
-            "the training speakers is new."
+            f"Training starts with front end, pooling and embedding of {model['path']}; the "
+            "classifier of the training speakers is new."
         )
-        for setting in _other_settings(Path(model_dir) / MODEL_FILE, hyperparams_path):
+        own_settings = Path(out_dir) / "hyperparams.yaml"
+        for setting in _other_settings(Path(model_dir) / MODEL_FILE, own_settings):
             logger.warning(f"init_from: {setting}")
 
 
 def _differences(here, there):
-    """What weights of one state dictionary don't fit into another, a line each."""
+    """A line for each weight that two state dictionaries do not have in the same shape."""
     lines = []
     for name in dict.fromkeys([*here, *there]):
         shapes = [_shape(weights.get(name)) for weights in (here, there)]
@@ -67,13 +70,14 @@ def _shape(weight):
 
 
 def _other_settings(definition_path, hyperparams_path):
+    """A line for each setting of features and network that differs."""
     yaml = YAML()
     there = yaml.load(definition_path.read_text(encoding="utf-8"))
     own = yaml.load(Path(hyperparams_path).read_text(encoding="utf-8"))
     here = {key: own[name] for key, name in MODEL_KEYS.items()}
     settings = [dict(_flat(definition)) for definition in (here, there)]
     for name in dict.fromkeys([*settings[0], *settings[1]]):
-        values = [found.get(name, "not there") for found in settings]
+        values = [found.get(name, "missing") for found in settings]
         if values[0] != values[1]:
             yield f"{name} is {values[0]} in this run, {values[1]} in that one"
 

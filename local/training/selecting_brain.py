@@ -1,0 +1,150 @@
+"""A Brain that keeps the best model: validations in, model files and the train log out."""
+
+import logging
+
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from local.errors import InputError
+from local.machine import processes
+from local.model_files import model_dir
+from local.training.resumable_brain import ResumableBrain
+from local.training.schedules import check_cycle
+
+logger = logging.getLogger(__name__)
+
+
+class SelectingBrain(ResumableBrain):
+    """Validates after each epoch, and keeps the model with the lowest EER.
+
+    The learning rate follows the lr_schedule of the hparams. With an average_decay, what is
+    validated and kept is the moving average of the extractor's weights.
+
+    A subclass defines `measure`, and what sb.Brain asks for.
+
+    Arguments
+    ---------
+    num_speakers : int
+        In the training data.
+    train_log : local.training.train_log.TrainLog
+    brain_arguments
+        As for ResumableBrain; the modules extractor and classifier are kept.
+    """
+
+    def __init__(self, num_speakers, train_log, **brain_arguments):
+        super().__init__(**brain_arguments)
+        self.num_speakers = num_speakers
+        self.train_log = train_log
+        updates_per_epoch = len(self.train_sampler) // self.grad_accumulation_factor
+        self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
+        self.average = None
+        if self.hparams.average_decay:
+            self.average = moving_average(self.modules.extractor, self.hparams.average_decay)
+            self.checkpointer.add_recoverable("average", self.average)
+
+    def measure(self, valid_set, show_progress):
+        """Validates the `kept_extractor`; called in all processes.
+
+        Returns
+        -------
+        results : dict
+            eer_percent, and what else is to be kept with the weights.
+        """
+        raise NotImplementedError
+
+    @property
+    def kept_extractor(self):
+        """What is validated and kept: the moving average, where there is one."""
+        if self.average is not None:
+            return self.average.module
+        return unwrapped(self.modules.extractor)
+
+    def init_optimizers(self):
+        super().init_optimizers()
+        name, schedules = self.hparams.lr_schedule, self.hparams.lr_schedules
+        if name not in schedules:
+            raise InputError(f"lr_schedule is {' or '.join(schedules)}, not {name!r}")
+        self.lr_schedule = schedules[name](self.optimizer, self.total_updates)
+        self.checkpointer.add_recoverable("lr_schedule", self.lr_schedule)
+
+    def on_fit_start(self):
+        super().on_fit_start()
+        check_cycle(self.lr_schedule, self.total_updates)
+        self.train_log.open(is_new=self.optimizer_step == 0)
+        if processes.rank() == 0:
+            # Only now: a run that is refused leaves the definition of the model that is there.
+            model_dir.save_config(self.hparams.out_dir, self.num_speakers)
+            self._log_plan()
+
+    def _log_plan(self):
+        now = self.parallelism()
+        logger.info(
+            f"{now['processes']} processes: {now['chunks of an update']} chunks in an update "
+            f"(batch_size {self.hparams.batch_size}), {now['chunks of batch norm']} in a batch "
+            f"norm. Learning rate {self.hparams.lr:g}, {self.total_updates} updates in at most "
+            f"{self.hparams.number_of_epochs} epochs."
+        )
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        if not should_step:
+            return
+        if isinstance(self.lr_schedule, OneCycleLR):
+            self.lr_schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.modules.extractor)
+
+    def validate(self, valid_set, epoch, show_progress):
+        """Measures the model, adapts the learning rate, and keeps the model if it is the best."""
+        processes.copy_buffers(self.kept_extractor)
+        results = self.measure(valid_set, show_progress)
+        eer_percent = results["eer_percent"]
+        lr = self.optimizer.param_groups[0]["lr"]
+        if not isinstance(self.lr_schedule, OneCycleLR):
+            self.lr_schedule.step(eer_percent)
+        counter = self.hparams.epoch_counter
+        counter.update_metric(eer_percent)
+        # Before the checkpoint: what is interrupted in between is done again.
+        self.train_log.log(
+            epoch,
+            {"updates": self.optimizer_step, "lr": lr},
+            self.train_stats,
+            {"EER_percent": eer_percent},
+        )
+        if counter.best_limit == epoch and processes.rank() == 0:
+            self._save_best(results | {"epoch": epoch})
+        meta = {"eer_percent": eer_percent, "epoch": epoch}
+        self.checkpointer.save_and_clear_up(meta, end_of_epoch=True)
+
+    def _save_best(self, results):
+        content = {
+            "extractor": self.kept_extractor.state_dict(),
+            "classifier": unwrapped(self.modules.classifier).state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.optimizer_step,
+        }
+        path = model_dir.save_weights(self.hparams.out_dir, content | results)
+        logger.info(f"Lowest EER so far, {results['eer_percent']:.2f} %: {path}")
+
+
+def moving_average(module, decay):
+    """A copy of a module whose weights are the moving average of the module's.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+    decay : float
+        The share of the average that each update keeps.
+
+    Returns
+    -------
+    average : torch.optim.swa_utils.AveragedModel
+        Its `update_parameters(module)` is to be called after each update.
+    """
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    return average.requires_grad_(False).eval()
+
+
+def unwrapped(module):
+    """The module itself, without what DistributedDataParallel and torch.compile put around it."""
+    module = getattr(module, "module", module)
+    return getattr(module, "_orig_mod", module)
