@@ -1,4 +1,4 @@
-"""The rooms of local/ and what each of them may use; docs/architecture.md says what they are for."""
+"""The rooms of local/ and what each of them may use: see docs/architecture.md."""
 
 import ast
 from pathlib import Path
@@ -37,7 +37,7 @@ MODULES = sorted((ROOT / "local").glob("*/**/*.py")) + sorted((ROOT / "local").g
 
 
 def room_of(path):
-    """The first part below local/: "audio" of local/audio/reading.py, "errors" of local/errors.py."""
+    """The first part below local/: "audio" of audio/reading.py, "errors" of errors.py."""
     return path.relative_to(ROOT / "local").parts[0].removesuffix(".py")
 
 

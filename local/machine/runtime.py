@@ -40,7 +40,7 @@ def precision(setting, device):
 
 
 def num_reading_workers(setting, device, in_memory=False):
-    """The worker processes that read audio: the setting, or for None a number that suits the device.
+    """The setting of worker processes that read audio, or for None a number that suits the device.
 
     Audio in memory needs none: cutting it costs less than handing it from process to process. Nor
     does a network on a CPU, which would wait for the core that a worker occupies.
