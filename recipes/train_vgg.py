@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 CHOICES = {
     "lr_schedule": ("one_cycle", "plateau"),
     "normalize_over": ("chunk", "utterance"),
-    "features": ("audio", "stored"),
+    "train_on": ("audio", "features"),
 }
 
 

@@ -80,7 +80,7 @@ def test_windows_are_slices_also_across_batches(packed, start, frames):
 
 
 def test_what_is_read_may_be_written_to(packed):
-    first = read(PackedUtterance(shard_of(packed), 0, 5))
+    first = read(PackedUtterance(shard_of(packed), 0, 5, 16000))
     first[:] = -1
     assert read(PackedUtterance(shard_of(packed), 0, 5)).tolist() == [0, 1, 2, 3, 4]
 

@@ -282,7 +282,7 @@ def test_script_packs_a_folder_and_says_how_to_train(corpus, capsys):
     run(corpus)
     assert len(corpus.samples()) == 5
     printed = capsys.readouterr().out
-    assert f"{corpus.out_dir}: 5 utterances in 1 files, of which 0 were there" in printed
+    assert f"{corpus.out_dir}: 5 utterances in 1 files; 0 of the files were there" in printed
     assert f"--train_data_dir {corpus.out_dir}" in printed
 
 
