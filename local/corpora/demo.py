@@ -68,7 +68,10 @@ def make_if_missing(settings):
     is_default = all(settings[name] == path for name, path in DEFAULT_SETTINGS.items())
     if not is_default or not _is_free(DEFAULT_DIR):
         return
-    print(f"{DEFAULT_DIR} is missing: making the demo corpus, synthetic speech to train on")
+    print(
+        f"{DEFAULT_DIR} is missing: making the demo corpus, synthetic speech to train on",
+        flush=True,
+    )
     # In a process of its own, in which torch is not loaded and espeak-ng can stay behind.
     made = subprocess.run([sys.executable, __file__, DEFAULT_DIR], stderr=subprocess.PIPE)
     if made.returncode:
