@@ -19,14 +19,14 @@ def read_text(path, encoding="utf-8"):
 
 @contextlib.contextmanager
 def replacing(path, flush=True):
-    """A temporary path beside `path`: takes its place when the block ends, is deleted if it fails.
+    """A temporary path that replaces `path` when the block ends, and is deleted if it fails.
 
     Arguments
     ---------
     path : str or Path
-        The final name; its folder must exist. A file already there is replaced.
+        The final name, in an existing folder.
     flush : bool
-        Whether to wait until it would survive the end of power, a few milliseconds.
+        Whether to wait, a few milliseconds, until a power failure can't damage the file any more.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def replacing(path, flush=True):
     '{}'
     """
     path = Path(path)
-    # The process number keeps two writers apart. tempfile would make a file for its owner only.
+    # The process number keeps two writers apart. A file of tempfile's only its owner could read.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
@@ -56,7 +56,7 @@ def replacing(path, flush=True):
 
 
 def refuse_existing(folder):
-    """Raises an InputError if there is something that would be replaced."""
+    """Raises an InputError if there is something at this path other than an empty folder."""
     path = Path(folder)
     if path.is_dir() and not any(path.iterdir()):
         return
@@ -66,12 +66,9 @@ def refuse_existing(folder):
 
 @contextlib.contextmanager
 def new_directory(folder):
-    """A temporary directory beside `folder`: gets its name when the block ends, or is deleted.
+    """A temporary directory that becomes `folder` when the block ends, and is deleted if it fails.
 
-    Raises
-    ------
-    InputError
-        If it exists, unless it is empty, or can't be written.
+    Raises an InputError if the folder can't be written, or exists and is not empty.
     """
     folder = Path(folder).absolute()
     refuse_existing(folder)
@@ -88,20 +85,20 @@ def new_directory(folder):
 
 @contextlib.contextmanager
 def writing(path):
-    """Around what writes to a path: raises an InputError if the disk, or a right, is wanting."""
+    """A block that writes to a path: raises an InputError if the system doesn't let it."""
     try:
         yield
     except OSError as error:
         raise InputError(f"{path}: can't be written ({error.strerror or error})") from error
     except RuntimeError as error:
-        # How torch.save says that it could not write.
+        # torch.save raises one with this word when it could not write.
         if "inline_container" not in str(error):
             raise
         raise InputError(f"{path}: can't be written (is the disk full?)") from error
 
 
 def flush_to_disk(path):
-    """Waits until a file, or the names in a folder, would survive the end of power."""
+    """Waits until a file, or the list of names in a folder, is on the disk and not only cached."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

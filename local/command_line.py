@@ -14,6 +14,8 @@ from local.errors import InputError, tell_torchrun
 from local.machine.signals import CTRL_C_STATUS, Stopped
 
 PATIENCE_SECONDS = 3.0
+# Old settings that are still understood: key -> its new key, and the new form of each value.
+RENAMED_SETTINGS = {"features": ("train_on", {"audio": "audio", "stored": "features"})}
 
 # A setting of a YAML file: its key, its value, and the comment behind it.
 _SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")
@@ -155,6 +157,10 @@ def _read_settings(text, source):
         raise InputError(f"{source}: is not valid YAML: {error}") from error
     if not isinstance(settings, dict):
         raise InputError(f"{source}: expected --key value, but found {text!r}")
+    for old, (new, values) in RENAMED_SETTINGS.items():
+        if old in settings:
+            value = settings.pop(old)
+            settings[new] = values.get(value, value)
     return settings
 
 

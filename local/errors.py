@@ -1,29 +1,26 @@
-"""Problems in what the user gave: collected, and shown together in one message."""
+"""Problems in what the user gave to one message that shows them together."""
 
 import json
 import os
 import time
 from pathlib import Path
 
-# A wrong label file is usually wrong in the same way on many lines: a few show what to do.
+# A label file is usually wrong in the same way on many lines, of which a few show what to do.
 MAX_SHOWN = 10
 
 
 class InputError(Exception):
     """Something the user gave can't be used.
 
-    The text says which file, which line, what is wrong and what to do. Scripts print it and exit
-    with 1, without a traceback (see `local.command_line.run`).
+    The message names the file and the line, and says what is wrong and what to do. Scripts print it
+    and exit with 1, without a traceback (see `local.command_line.run`).
     """
 
 
 class Problems:
     """Collects problems, so that one run reports all of them and not only the first.
 
-    Arguments
-    ---------
-    max_shown : int
-        So many are shown in full, and the rest counted.
+    `max_shown` problems are shown in full, the others are counted.
 
     Example
     -------
@@ -46,16 +43,16 @@ class Problems:
         return self._count
 
     def add(self, path, line, message):
-        """Notes a problem of a file, or of one of its lines (counted from 1, or None)."""
+        """Adds a problem of a file (`line` None), or of one of its lines (counted from 1)."""
         self._count += 1
         if len(self._shown) < self._max_shown:
             place = f"{path}:{line}" if line is not None else f"{path}"
-            # Of an audio file that no list mentions, the message names the same path.
+            # The problem of an audio file that no list mentions begins with the same path.
             is_named = message.startswith(f"{place} ")
             self._shown.append(message if is_named else f"{place}: {message}")
 
     def raise_if_any(self):
-        """Raises an InputError with the first problems in full and the count of the rest."""
+        """Raises an InputError with the first problems in full and the number of the others."""
         if not self._count:
             return
         rest = self._count - len(self._shown)
@@ -64,7 +61,7 @@ class Problems:
 
 
 def tell_torchrun(message):
-    """Writes the message where torchrun looks for what it calls the root cause."""
+    """Writes the message to where torchrun looks for the "root cause" that it shows."""
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
         content = {"message": message, "extraInfo": {"timestamp": int(time.time())}}

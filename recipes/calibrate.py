@@ -186,7 +186,7 @@ def main(arguments):
         if chosen.any()
     ]
     if held_out_path:
-        write_scores(held_out_path, trials.chosen(held_out), llrs[held_out])
+        write_scores(held_out_path, trials.subset(held_out), llrs[held_out])
     calibration.save(out, learnt)
     print_results(learnt, tables, out, held_out_path)
 

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Computes the log-mel features of recordings and stores them, a file each.
 
-    python recipes/extract_features.py hparams/vgg.yaml --files LIST [--data_dir DIR] ...
+    python recipes/extract_features.py hparams/vgg.yaml --files LIST [--data_dir DIR]
+        [--feature_format npy|pickle] [--feature_dtype float16|float32] ...
 
-    python recipes/train_vgg.py hparams/vgg.yaml --features stored [--feature_dir DIR] ...
+    python recipes/train_vgg.py hparams/vgg.yaml --train_on features [--feature_dir DIR] ...
 
-LIST (also `-i LIST`) has a path a line, without extension, looked up below --data_dir; a folder, a
-wav.scp or audio files will do, too. Without it, it is the utterances of the label and trial files.
-Files go to --feature_dir, or beside the audio. Those that are there are kept: the same command goes
-on where it was stopped. Recordings that can't be used are listed at the end.
+LIST (also `-i LIST`) has a path a line, without extension, looked up below --data_dir; it can also
+be a folder, a wav.scp or audio files. Without it, the utterances of the label and trial files are
+taken. Features go to --feature_dir, or beside the audio, as npy of float16, or as the original's
+pickle. Finished files are kept: the same command continues where it was stopped. Recordings that
+can't be used are listed at the end.
 """
 
 import sys
@@ -23,6 +25,7 @@ if __name__ == "__main__":
 
 from collections import Counter
 
+from local.corpora import demo
 from local.errors import InputError, Problems
 from local.features.extraction import FeatureExtractor, Job, extract_features
 from local.features.files import DTYPES, FORMATS
@@ -31,26 +34,9 @@ from local.lists.labels import read_labels
 from local.lists.trials import read_trials
 
 
-def find_jobs(files, data_dir, hparams, problems):
-    """What there is to do.
-
-    Returns
-    -------
-    jobs : list of Job
-    places : list of tuple
-        (path, line) at which each is mentioned.
-    """
-    if files:
-        recordings = find_recordings(files, problems)
-        found = in_folder(data_dir, *recordings)
-    else:
-        found = of_training(hparams)
-    target = hparams["feature_dir"], FORMATS[hparams["feature_format"]]
-    return [Job.make(*recording, *target) for recording in found], list(found.values())
-
-
-def of_training(hparams):
+def find_in_lists(hparams):
     """The utterances of the label and trial files: {(folder, ID, name): place}."""
+    demo.make_if_missing(hparams)
     labels = read_labels(hparams["train_labels_path"])
     trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
     places = [(labels.path, line) for line in labels.lines]
@@ -64,11 +50,13 @@ def in_folder(folder, ids, names, places):
     return {(folder, *which): place for *which, place in zip(ids, names, places, strict=True)}
 
 
-def check_settings(hparams):
-    """Raises an InputError for what would otherwise be found only while working."""
-    for name, choices in (("feature_format", FORMATS), ("feature_dtype", DTYPES)):
-        if hparams[name] not in choices:
-            raise InputError(f"{name} is {' or '.join(choices)}, not {hparams[name]!r}")
+def split_off_choice(arguments, name, choices):
+    """Takes an option out of the arguments; its default is the first choice."""
+    arguments, values = command_line.split_off(arguments, name)
+    value = [*choices][0] if not values else values[-1]
+    if value not in choices:
+        raise InputError(f"{name} is {' or '.join(choices)}, not {value!r}")
+    return arguments, value
 
 
 def main(arguments):
@@ -76,20 +64,22 @@ def main(arguments):
     arguments = ["--files" if argument == "-i" else argument for argument in arguments]
     arguments, files = command_line.split_off(arguments, "files", many=True)
     arguments, data_dirs = command_line.split_off(arguments, "data_dir")
+    arguments, feature_format = split_off_choice(arguments, "feature_format", FORMATS)
+    arguments, dtype = split_off_choice(arguments, "feature_dtype", DTYPES)
     _, hparams, run_opts, _ = command_line.load_hparams(arguments)
-    check_settings(hparams)
     problems = Problems(MAX_SHOWN)
-    jobs, places = find_jobs(files, [".", *data_dirs][-1], hparams, problems)
+    if files:
+        found = in_folder([".", *data_dirs][-1], *find_recordings(files, problems))
+    else:
+        found = find_in_lists(hparams)
+    jobs = [Job.make(*names, hparams["feature_dir"], FORMATS[feature_format]) for names in found]
     extractor = FeatureExtractor(
-        hparams["log_mel"],
-        hparams["sample_rate"],
-        hparams["min_seconds"],
-        hparams["feature_dtype"],
+        hparams["log_mel"], hparams["sample_rate"], hparams["min_seconds"], dtype
     )
     progress = not run_opts.noprogressbar
     counts = Counter()
     outcomes = extract_features(extractor, jobs, hparams["num_workers"], progress)
-    for place, (outcome, problem) in zip(places, outcomes, strict=True):
+    for place, (outcome, problem) in zip(found.values(), outcomes, strict=True):
         counts[outcome] += 1
         if problem:
             problems.add(*place, problem)

@@ -2,9 +2,9 @@
 
     python recipes/pack_audio.py FOLDER --out_dir PACKED [--lists LIST ...]
 
-packs all audio below FOLDER; or what the lists name, looked up there: label files, trial files, or
-a path a line. PACKED then takes the place of FOLDER: --train_data_dir PACKED, --valid_data_dir
-PACKED. It takes 2 bytes a sample, about twice as much as FLAC. The same command goes on where it
+packs all audio below FOLDER, or only the recordings that the lists name: label files, trial files,
+or a path a line. PACKED then takes the place of FOLDER: --train_data_dir PACKED, --valid_data_dir
+PACKED. It takes 2 bytes a sample, about twice as much as FLAC. The same command continues where it
 was stopped. Recordings that can't be read are listed at the end.
 """
 
@@ -19,7 +19,7 @@ from local.errors import InputError, Problems
 from local.lists.fields import read_fields
 from local.lists.file_lists import MAX_SHOWN, Recordings, find_recordings
 
-# What a line of a list is, and which of its fields are paths.
+# The forms of lists: the layout of a line, and which of its fields are paths.
 _PATH = ("PATH", slice(0, 1))
 _LABELS = ("PATH LABEL -1", slice(0, 1))
 _TRIALS = ("PATH PATH [CONDITION]", slice(0, 2))
@@ -32,7 +32,7 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     if options.shard_gb <= 0:
         raise InputError(f"--shard_gb {options.shard_gb:g}: more than 0 is needed")
-    from local.audio.packing import pack_audio  # not above: a mere -h need not wait for it
+    from local.audio.packing import pack_audio  # here, so that -h need not wait for it
 
     problems = Problems(MAX_SHOWN)
     if options.lists:
@@ -50,8 +50,8 @@ def main(arguments=None):
         not options.noprogressbar,
     )
     print(
-        f"{options.out_dir}: {packed.num_utterances} utterances in {len(packed.paths)} files, of "
-        f"which {packed.num_kept} were there"
+        f"{options.out_dir}: {packed.num_utterances} utterances in {len(packed.paths)} files; "
+        f"{packed.num_kept} of the files were there"
     )
     if problems:
         print(f"{len(problems)} problems:", file=sys.stderr)
@@ -65,8 +65,8 @@ def find_listed(paths, problems):
     Arguments
     ---------
     paths : list of str or Path
-        Of lists: `PATH` a line, label files, and trial files in all their forms. The first line
-        says which it is.
+        Lists of `PATH` a line, label files, and trial files in all their forms. The first line
+        decides which of them a list is.
     problems : local.errors.Problems
         Gets what is wrong with lists, and with single lines.
 
@@ -90,9 +90,9 @@ def find_listed(paths, problems):
     """
     places = {}
     for path in paths:
-        layout, chosen = _form(path)
+        layout, are_paths = _form(path)
         for line, fields in read_fields(path, layout, problems):
-            for name in fields[chosen]:
+            for name in fields[are_paths]:
                 places.setdefault(name, (path, line))
     if not places:
         problems.raise_if_any()
@@ -101,7 +101,7 @@ def find_listed(paths, problems):
 
 
 def _form(path):
-    """What the lines of a list are, by the first of them."""
+    """The form of a list, by its first line."""
     lines = read_fields(path, "PATH ...", Problems())
     fields = next((fields for _, fields in lines if fields), [])
     if len(fields) < 2:

@@ -3,8 +3,8 @@
 
     python recipes/prepare.py hparams/vgg.yaml [--train_labels_path FILE ...]
 
-recipes/train_vgg.py does the same before it trains, and finds it done: this is to do it beforehand,
-for example on a machine without a GPU.
+recipes/train_vgg.py does the same before it trains. This script does it in advance, for example on
+a machine without a GPU; the training then opens no audio file again to check it.
 """
 
 import sys
@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
 import logging
 
+from local.corpora import demo
 from local.data import preparation
 
 
@@ -26,6 +27,7 @@ def main(arguments):
     """Prepares the data of the given hyperparameters."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     _, hparams, _, _ = command_line.load_hparams(arguments)
+    demo.make_if_missing(hparams)
     prepared = preparation.prepare(**{name: hparams[name] for name in preparation.SETTINGS})
     print(f"Manifests: {prepared.train.path} and {prepared.valid.path}")
 

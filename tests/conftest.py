@@ -16,6 +16,16 @@ torch.set_num_threads(1)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems():
+    _let_hypothesis_meet_speechbrain()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    # Again, because a test may be the first to import SpeechBrain.
+    _let_hypothesis_meet_speechbrain()
+
+
+def _let_hypothesis_meet_speechbrain():
     """Lets hypothesis and SpeechBrain be in one test run.
 
     hypothesis asks each loaded module for its `__file__`. SpeechBrain's stand-ins for moved modules

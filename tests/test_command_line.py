@@ -52,6 +52,16 @@ def test_run_option_that_is_a_setting_changes_it(tmp_path):
     assert load(path, "--precision", "bf16")[1]["precision"] == "bf16"
 
 
+@pytest.mark.parametrize("old, new", [("stored", "features"), ("audio", "audio"), ("x", "x")])
+def test_setting_under_its_old_name(tmp_path, old, new):
+    path, preset = tmp_path / "some.yaml", tmp_path / "preset.yaml"
+    path.write_text("train_on: audio\n")
+    preset.write_text(f"features: {old}\n")
+    for arguments in (("--features", old), ("--preset", preset)):
+        _, hparams, _, overrides = load(path, *arguments)
+        assert hparams == overrides == {"train_on": new}
+
+
 def test_unknown_override_is_named(yaml_path):
     with pytest.raises(InputError, match="some.yaml: .*widht"):
         load(yaml_path, "--widht", "3")

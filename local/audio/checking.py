@@ -1,14 +1,14 @@
-"""What is wrong with an audio file, found without decoding all of it."""
+"""The path of an audio file to its length and form, or to what is wrong with it."""
 
 import os
 import re
 import stat
+import wave
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 
-from local.audio.pcm_wav import PcmWav
 from local.errors import InputError
 
 # Only these can hold samples that are not finite or far out of range.
@@ -39,7 +39,7 @@ class AudioInfo:
 
 
 def check_audio(path):
-    """The length and form of an audio file, once it is known to be sound.
+    """The length and form of an audio file, without decoding all of it.
 
     Arguments
     ---------
@@ -53,8 +53,8 @@ def check_audio(path):
     ------
     InputError
         If the file is missing, a directory, empty, no audio, without samples, truncated, or holds
-        NaN or infinite samples. The text names the audio file; the list that mentions it, and
-        the line, are for the caller to put in front.
+        NaN or infinite samples. The message names the audio file; the caller adds the list that
+        mentions it, and the line.
 
     Example
     -------
@@ -64,11 +64,11 @@ def check_audio(path):
     >>> check_audio(path)
     AudioInfo(num_samples=16000, sample_rate=16000, num_channels=1)
     """
-    _check_is_file(path)
-    plain = PcmWav.open(path)
-    if plain is not None:
-        with plain:
-            return AudioInfo(plain.frames, plain.samplerate, plain.channels)
+    size = _file_size(path)
+    if os.fspath(path).lower().endswith(".wav"):
+        info = _pcm_wav_info(path, size)
+        if info is not None:
+            return info
     try:
         with soundfile.SoundFile(path) as file:
             _check_is_whole(file)
@@ -81,14 +81,14 @@ def check_audio(path):
 
 
 def length_problem(path, info, min_seconds):
-    """What is wrong with a file of this AudioInfo, if it is shorter than allowed; else None."""
+    """What is wrong with a file of this AudioInfo if it is shorter than allowed, else None."""
     seconds = info.num_samples / info.sample_rate
     if seconds >= min_seconds:
         return None
     return f"{path} is too short: {seconds:.3g} s, at least {min_seconds:g} s are needed"
 
 
-def _check_is_file(path):
+def _file_size(path):
     try:
         status = os.stat(path)
     except OSError as error:
@@ -97,6 +97,24 @@ def _check_is_file(path):
         raise InputError(f"{path} is a directory, not an audio file")
     if status.st_size == 0:
         raise InputError(f"{path} is an empty file (0 bytes)")
+    return status.st_size
+
+
+def _pcm_wav_info(path, size):
+    """The AudioInfo of a whole WAV file of PCM samples; None for any other file.
+
+    The standard library reads such a header in half the time of soundfile.
+    """
+    try:
+        with open(path, "rb") as file:
+            header = wave.open(file)
+            num_bytes = size - file.tell()  # the header was read up to the first sample
+    except (wave.Error, EOFError, RuntimeError, OSError):
+        return None
+    num_samples, num_channels = header.getnframes(), header.getnchannels()
+    if not 0 < num_samples * num_channels * header.getsampwidth() <= num_bytes:
+        return None
+    return AudioInfo(num_samples, header.getframerate(), num_channels)
 
 
 def _check_is_whole(file):
@@ -140,8 +158,7 @@ def _can_read_end(file):
 def _check_samples(file):
     file.seek(0)
     for block in file.blocks(_SAMPLES_PER_BLOCK, dtype="float32"):
-        # A NaN anywhere makes the largest NaN.
-        peak = np.abs(block).max()
+        peak = np.abs(block).max()  # NaN if any sample is NaN
         if not np.isfinite(peak):
             raise InputError(f"{file.name} holds samples that are NaN or infinite")
         if peak > _MAX_PEAK:

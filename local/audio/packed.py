@@ -1,8 +1,8 @@
-"""Packed audio: the utterances of a corpus in a few large files, read by the window.
+"""Packed audio, the utterances of a corpus in a few large files: a position to samples.
 
-Each file, a shard, is an Arrow IPC file, which other programs read, too: record batches with the
-columns `name` (string) and `samples` (large_list<int16>), all of it mono and at one rate. Within a
-shard, an utterance is where it begins and ends among all samples, counted from batch to batch.
+Each file, a shard, is an Arrow IPC file, which other programs can read too: record batches with the
+columns `name` (string) and `samples` (large_list<int16>), all of them mono and at one rate. The
+samples of a shard are numbered through all its batches, and an utterance is a range of them.
 `local.audio.packing` writes shards, `local.audio.packed_index` finds utterances in them.
 """
 
@@ -21,12 +21,12 @@ EXTENSION = ".arrow"
 SHARD_NAMES = f"audio-*{EXTENSION}"
 COLUMNS = ("name", "samples")
 
-# Metadata of the schema. The version is to be raised when older code can't read what is written.
+# Metadata of the schema. Raise the version when older code can't read what is written.
 VERSION_KEY, VERSION = b"packed_audio_version", b"1"
 RATE_KEY = b"sample_rate"
 
 _SAMPLE = np.dtype("<i2")
-# Shards that a process keeps open: usually, it may have 1024 files.
+# How many shards a process keeps open; most systems allow it 1024 files.
 _MAX_OPEN = 512
 
 
@@ -39,10 +39,7 @@ def make_schema(metadata=None):
 
 
 class PackedAudio:
-    """All samples of a shard, with what the recipe uses of `soundfile.SoundFile`.
-
-    Made by `PackedAudio.open`.
-    """
+    """All samples of a shard, with those methods of `soundfile.SoundFile` that the recipe uses."""
 
     subtype = "PCM_16"
     channels = 1
@@ -56,13 +53,7 @@ class PackedAudio:
 
     @classmethod
     def open(cls, path):
-        """The samples of a shard; None if the path has another extension.
-
-        Raises
-        ------
-        InputError
-            If it can't be read as a shard.
-        """
+        """The samples of a shard, None for a path with another extension; may raise InputError."""
         path = os.fspath(path)
         return cls(_kept_shard(path)) if path.endswith(EXTENSION) else None
 
@@ -70,15 +61,15 @@ class PackedAudio:
         return self
 
     def __exit__(self, *exception):
-        """The shard stays open, for the next window."""
+        """The shard stays open, for the next chunk."""
 
     def seek(self, frame):
-        """Goes to a sample."""
+        """Moves to a sample."""
         self._position = min(frame, self.frames)
 
     def read(self, frames, dtype="int16"):
         """The next samples, fewer at the end of the shard: int16 (frames,)."""
-        del dtype  # of SoundFile, which converts
+        del dtype  # unlike SoundFile, it does not convert
         samples = np.empty(min(frames, self.frames - self._position), _SAMPLE)
         num_read = self._shard.read_into(samples, self._position)
         self._position += num_read
@@ -86,7 +77,7 @@ class PackedAudio:
 
 
 class Shard:
-    """An open shard. Processes that are forked, and threads, may read from the same one.
+    """An open shard, from which threads and forked processes may read at the same time.
 
     Arguments
     ---------
@@ -99,7 +90,7 @@ class Shard:
     """
 
     def __init__(self, path):
-        import pyarrow as pa  # with what it needs, 40 ms: only where audio is packed
+        import pyarrow as pa  # here, because the import takes 40 ms
 
         self.path = os.fspath(path)
         with self._explaining():
@@ -113,7 +104,7 @@ class Shard:
             self._find_samples()
 
     def utterances(self):
-        """Yields lists of names, of their first samples, and of what comes after the last ones."""
+        """Yields (names, starts, stops) of each batch: lists; starts and stops are positions."""
         for first, batch in zip(self._firsts, self._batches(), strict=False):
             with self._explaining():
                 batch.validate(full=True)
@@ -122,10 +113,10 @@ class Shard:
             yield names.to_pylist(), ends[:-1], ends[1:]
 
     def read_into(self, samples, position):
-        """Fills an array of int16 with what comes from a position on; returns how many it got.
+        """Fills an array of int16 with the samples at a position; returns how many there were.
 
-        By reads, and not out of the memory map: if the disk fails, that ends in an exception, and
-        pages in the system's cache are not counted as this process's memory.
+        It doesn't read through the memory map: there, a disk that fails would kill the process
+        instead of raising an exception, and all pages read would count as the process's memory.
         """
         num_read = 0
         while num_read < len(samples):
@@ -154,7 +145,7 @@ class Shard:
         return int(self.metadata[RATE_KEY])
 
     def _find_samples(self):
-        """Where each batch has its samples: in bytes of the file, and among all samples."""
+        """Notes where each batch has its samples: the byte in the file, and the position."""
         self._places, self._firsts, self.num_utterances = [], [0], 0
         for batch in self._batches():
             values = batch.column("samples").values
@@ -182,14 +173,10 @@ class Shard:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error):
-        # pyarrow's own errors are of many types, some of them OSError, but have no such text.
-        reason = getattr(error, "strerror", None)
-        problem = (
-            f"can't be read: {reason}"
-            if reason
-            else f"is damaged ({error}): delete it, and pack again"
-        )
-        return InputError(f"{self.path} {problem}")
+        # Some of pyarrow's own errors are an OSError too, but only those of the system have a text.
+        if getattr(error, "strerror", None):
+            return InputError(f"{self.path} can't be read: {error.strerror}")
+        return InputError(f"{self.path} is damaged ({error}): delete it, and pack again")
 
 
 @functools.lru_cache(_MAX_OPEN)

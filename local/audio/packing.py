@@ -1,4 +1,4 @@
-"""Recordings to packed audio (see `local.audio.packed`): decoded once, in place of once a chunk."""
+"""Recordings to packed audio (see `local.audio.packed`), so that training need not decode them."""
 
 import hashlib
 import os
@@ -18,10 +18,10 @@ from local.audio.table import examine_audio
 from local.errors import InputError
 from local.machine.run_lock import lock_folder
 
-# Of what a shard was made of, in its metadata: if that has not changed, the shard is kept.
+# The key of a digest of what a shard was made of: a shard whose sources are the same is kept.
 SOURCES_KEY = b"sources"
 SHARD_SAMPLES = 500_000_000
-# Of a record batch: twice this, in bytes, is in memory, and once more while it is put together.
+# Samples of a record batch, which is in memory twice while it is put together.
 BATCH_SAMPLES = 32_000_000
 
 
@@ -37,15 +37,7 @@ class Source(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """What is in the shards.
-
-    Arguments
-    ---------
-    paths : list of Path
-    num_utterances : int
-    num_kept : int
-        Shards that were there already, and have not been written.
-    """
+    """The paths of the shards; how many utterances they have; how many shards there were before."""
 
     paths: list
     num_utterances: int
@@ -62,22 +54,22 @@ def pack_audio(
     num_workers=None,
     progress=True,
 ):
-    """Packs recordings. Shards that are there stay, where nothing of theirs has changed.
+    """Packs recordings. Shards whose recordings have not changed since they were written are kept.
 
     Arguments
     ---------
     recordings : local.lists.file_lists.Recordings
-        Their IDs are what the utterances are found by.
+        Their IDs become the names of the utterances.
     data_dir : str or Path
         The directory that the names of recordings are relative to.
     out_dir : str or Path
-        Gets the shards; is made.
+        The folder of the shards, made if it is missing.
     problems : local.errors.Problems
         Gets what is wrong with single recordings, which are left out.
     sample_rate : int
-        In Hz, of what is packed.
+        Of the packed audio, in Hz.
     shard_samples : int
-        A shard has no more, unless a single recording has.
+        The most samples of a shard, unless a single recording has more.
     num_workers : int or None
         Threads that decode; None: one for each core.
     progress : bool
@@ -90,8 +82,8 @@ def pack_audio(
     Raises
     ------
     InputError
-        If `out_dir` can't be written, another process is packing there, or it has a damaged shard
-        or utterances that would be lost.
+        If `out_dir` can't be written, if another process is packing there, or if it has a damaged
+        shard or utterances that would be lost.
 
     Example
     -------
@@ -125,12 +117,12 @@ def pack_audio(
 
 
 def _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress):
-    """The recordings that are there and sound, in order."""
+    """The Source of each recording that is there and sound, in order."""
     if not os.path.isdir(data_dir):
         raise InputError(f"{data_dir}: there is no such data directory")
     ids, names, places = recordings
     table = out_dir / ".audio.npz"
-    audios = examine_audio(names, os.path.realpath(data_dir), table, None, progress)
+    audios = examine_audio(names, os.path.realpath(data_dir), table, progress)
     sources = []
     for name, place, audio in zip(ids, places, audios, strict=True):
         if audio.problem:
@@ -142,18 +134,18 @@ def _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress
 
 
 def _refuse_to_lose(out_dir, names):
-    """Refuses to replace utterances: they may be all that is left of the recordings."""
+    """Raises an InputError for utterances that would go: their recordings may be gone already."""
     there = (Shard(path).utterances() for path in out_dir.glob(SHARD_NAMES))
     lost = sorted({name for blocks in there for block in blocks for name in block[0]} - names)
     if lost:
         raise InputError(
-            f"{out_dir} has {len(lost)} utterances that are not to be packed now, or can't be, "
-            f"such as '{lost[0]}': give another --out_dir, or delete {SHARD_NAMES} there first"
+            f"{out_dir} has {len(lost)} utterances that this command doesn't pack, such as "
+            f"'{lost[0]}': give another --out_dir, or delete {SHARD_NAMES} there first"
         )
 
 
 def _grouped(sources, max_samples):
-    """Yields lists of as many sources as have no more samples together, or of one."""
+    """Yields lists of consecutive sources of at most `max_samples` together, or of one source."""
     group, length = [], 0
     for source in sources:
         if group and length + source.num_samples > max_samples:
@@ -166,7 +158,7 @@ def _grouped(sources, max_samples):
 
 
 class _Packer:
-    """Writes shards, one after the other; a pool of threads decodes what comes next into them."""
+    """Writes shards one after the other; a pool of threads decodes the recordings."""
 
     def __init__(self, sample_rate, pool, problems, bar):
         self.num_kept = 0
@@ -177,7 +169,7 @@ class _Packer:
         self._bar = bar
 
     def pack(self, path, sources):
-        """Writes a shard, unless it is there; returns the number of its utterances."""
+        """Writes a shard, unless it is there already; returns the number of its utterances."""
         metadata = self._describe(sources)
         if _is_finished(path, metadata, len(sources)):
             self.num_kept += 1
@@ -194,7 +186,7 @@ class _Packer:
         return num_written
 
     def _decode(self, sources):
-        """The names and samples of those that can be read."""
+        """The names and samples of the sources that can be read."""
         names, samples = [], []
         for source, outcome in zip(sources, self._pool.map(self._read, sources), strict=True):
             if isinstance(outcome, np.ndarray):
@@ -213,7 +205,7 @@ class _Packer:
 
 
 def _is_finished(path, metadata, num_utterances):
-    """Whether a shard is there, whole, of the same files, and without failures."""
+    """Whether a shard is there and whole, with all utterances of the same files."""
     try:
         shard = Shard(path)
     except InputError:
@@ -222,7 +214,7 @@ def _is_finished(path, metadata, num_utterances):
 
 
 def _read(source, sample_rate):
-    """The samples; or the text of what is wrong."""
+    """The samples, or the message of what is wrong."""
     try:
         return read_audio(source.path, sample_rate=sample_rate)
     except (InputError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Finding and reading audio: whole utterances or random chunks, as int16, mono, at one rate."""
+"""Names to audio files, and these to samples: int16, mono, at one rate, whole or in chunks."""
 
 import contextlib
 import math
@@ -9,19 +9,18 @@ import numpy as np
 import soundfile
 
 from local.audio.packed import PackedAudio
-from local.audio.pcm_wav import PcmWav
 from local.errors import InputError
 
 # In the order in which they are tried.
 EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph")
 
-# libsndfile doesn't scale float-coded samples to int16, and lets loud Vorbis and Opus samples wrap
-# around. It clips MP3 itself, and the others can't exceed the range.
+# libsndfile doesn't scale float-coded samples to int16, and it lets loud samples of Vorbis and Opus
+# wrap around. It clips MP3 itself, and samples of other codings can't exceed the range.
 _READ_AS_FLOAT = frozenset(("FLOAT", "DOUBLE", "VORBIS", "OPUS"))
 INT16_SCALE = 32768
-# Of a file, at once: floating-point copies of an hour of 48 kHz stereo would take 3 GB.
+# Resampled at once: floating-point copies of an hour of 48 kHz stereo would take 3 GB.
 BLOCK_SAMPLES = 1 << 20
-# The filter of scipy's resample_poly, to each side, in samples of the lower of the two rates.
+# Half the length of scipy's resample_poly filter, in samples of the lower of the two rates.
 _FILTER_SAMPLES = 10
 
 
@@ -46,15 +45,14 @@ def find_audio(data_dir, name):
     Arguments
     ---------
     data_dir : str or Path
-        The directory that names are relative to; an absolute name is taken as it is.
+        The directory that names are relative to.
     name : str
-        A path without extension; or with one of `EXTENSIONS`, then that file is tried first.
+        A path with or without extension; an absolute one ignores `data_dir`.
 
     Returns
     -------
     path : Path or None
-        The first candidate that exists (which may be a directory: see
-        `local.audio.checking.check_audio`), None if there is none.
+        The first of `candidate_paths` that exists, None if there is none.
     """
     for path in candidate_paths(data_dir, name):
         if os.path.exists(path):
@@ -63,15 +61,15 @@ def find_audio(data_dir, name):
 
 
 def read_audio(path, start=0, stop=None, sample_rate=16000):
-    """Reads an utterance: channels are averaged, and another rate is resampled.
+    """Reads an utterance, averages its channels and resamples it to the rate asked for.
 
     Arguments
     ---------
     path : str or Path
     start, stop : int
-        The samples to read, counted at the file's own rate; None is the end of the file.
+        The samples to read, at the file's own rate; None is the end of the file.
     sample_rate : int
-        In Hz, of what is returned.
+        Of the result, in Hz.
 
     Returns
     -------
@@ -100,10 +98,10 @@ def read_audio(path, start=0, stop=None, sample_rate=16000):
 
 
 def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
-    """Reads a random window of an utterance, without reading the rest.
+    """Reads a random chunk of an utterance, without reading the rest.
 
-    All windows are equally probable. An utterance shorter than the window is repeated from a
-    random sample on.
+    All chunks are equally probable. An utterance shorter than the chunk is repeated, beginning
+    with a random sample.
 
     Arguments
     ---------
@@ -111,10 +109,10 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
     start, stop : int
         The utterance within the file, in samples at the file's own rate.
     num_samples : int
-        The length of the window at `sample_rate`.
+        Length of the chunk at `sample_rate`.
     rng : np.random.Generator
     sample_rate : int
-        In Hz, of what is returned.
+        Of the result, in Hz.
 
     Returns
     -------
@@ -138,36 +136,33 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
         rate = file.samplerate
         # Rounded up: resampling may give a sample too many, never one too few.
         length = -(-num_samples * rate // sample_rate)
-        samples = _read_window(file, start, stop, length, rng)
+        if stop - start < length:
+            samples = cut_chunk(_read(file, start, stop - start), length, rng)
+        else:
+            first = start + int(rng.integers(stop - start - length + 1))
+            samples = _read(file, first, length)
         return _to_int16(_resample(samples, rate, sample_rate)[:num_samples])
 
 
-def cut_window(samples, length, rng):
-    """A random window of samples (or frames) that are in memory already; see `read_chunk`.
+def cut_chunk(values, length, rng):
+    """A random chunk of samples (or frames) that are in memory already; see `read_chunk`.
 
     Example
     -------
-    >>> cut_window(np.arange(3, dtype=np.int16), 5, np.random.default_rng(0)).shape
+    >>> cut_chunk(np.arange(3, dtype=np.int16), 5, np.random.default_rng(0)).shape
     (5,)
     """
-    if len(samples) >= length:
-        first = int(rng.integers(len(samples) - length + 1))
-        return samples[first : first + length]
-    first = rng.integers(len(samples))
-    return samples.take(np.arange(first, first + length), axis=0, mode="wrap")
-
-
-def _read_window(file, start, stop, length, rng):
-    """A random window of `length` samples at the file's own rate."""
-    if stop - start < length:
-        return cut_window(_read(file, start, stop - start), length, rng)
-    return _read(file, start + int(rng.integers(stop - start - length + 1)), length)
+    if len(values) >= length:
+        first = int(rng.integers(len(values) - length + 1))
+        return values[first : first + length]
+    first = rng.integers(len(values))
+    return values.take(np.arange(first, first + length), axis=0, mode="wrap")
 
 
 @contextlib.contextmanager
 def _opened(path):
     try:
-        with PcmWav.open(path) or PackedAudio.open(path) or soundfile.SoundFile(path) as file:
+        with PackedAudio.open(path) or soundfile.SoundFile(path) as file:
             yield file
     except soundfile.SoundFileError as error:
         raise InputError(
@@ -176,40 +171,41 @@ def _opened(path):
 
 
 def _resampled_blocks(file, start, stop, sample_rate):
-    """The samples from start to stop at another rate, int16, in one block after the other.
+    """Yields the samples from start to stop at another rate, int16, block by block.
 
-    They are those of resampling the whole: each block is resampled with what is around it.
+    The result is that of resampling them at once: each block is resampled together with as many
+    samples around it as the filter takes.
     """
     up, down = _factors(file.samplerate, sample_rate)
-    # Whole numbers of `down` samples: each block then begins at a sample of the result.
+    # Multiples of `down` samples, so that each block begins with a sample of the result.
     step = -(-BLOCK_SAMPLES // down) * down
     margin = -(-(_FILTER_SAMPLES * max(up, down) // up + 1) // down) * down if up != down else 0
-    begin, position = start, start
+    first, position = start, start  # of what is in memory, and of the block
     samples = _read(file, start, min(step + margin, stop - start))
     while True:
         end = min(position + step, stop)
-        skipped = (position - begin) * up // down
+        skipped = (position - first) * up // down
         length = -(-(end - position) * up // down)
         block = _resample(samples, file.samplerate, sample_rate)
         yield _to_int16(block[skipped : skipped + length])
         if end == stop:
             return
-        # Read on, without a seek: in lossy codings that is not exact.
-        known = begin + len(samples)
-        samples, begin, position = samples[end - margin - begin :], end - margin, end
+        known = first + len(samples)
+        samples, first, position = samples[end - margin - first :], end - margin, end
         missing = min(end + step + margin, stop) - known
         if missing:
+            # Without a seek, which is not exact in lossy codings.
             samples = np.concatenate([samples, _read_on(file, known, missing)])
 
 
 def _read(file, start, length):
-    """`length` samples as mono, at the scale of int16, but not always of that type yet."""
+    """The samples from start on, averaged over channels: int16, or float on the same scale."""
     file.seek(start)
     return _read_on(file, start, length)
 
 
 def _read_on(file, start, length):
-    """`_read`, where the file is at the start already."""
+    """The same, for a file that is at the start already."""
     as_float = file.subtype in _READ_AS_FLOAT
     samples = file.read(length, dtype="float32" if as_float else "int16")
     if len(samples) != length or not length:
@@ -229,7 +225,7 @@ def _factors(from_rate, to_rate):
 def _resample(samples, from_rate, to_rate):
     if from_rate == to_rate:
         return samples
-    from scipy.signal import resample_poly  # it takes a second to import: only where needed
+    from scipy.signal import resample_poly  # here, because the import takes a second
 
     return resample_poly(samples.astype(np.float32), *_factors(from_rate, to_rate))
 

@@ -1,4 +1,4 @@
-"""Recordings in a folder for each speaker: finds them, and names them as the lists do."""
+"""A folder to the recordings in it, under the names that lists give them."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,7 @@ _BLANKS = set(" \t\n\r\v\f")
 
 
 def find_utterances(folder):
-    """Finds the recordings of each speaker.
-
-    Hidden files and folders are left out, links are followed.
+    """Finds the recordings of each speaker; leaves out hidden files, and follows links.
 
     Arguments
     ---------
@@ -22,8 +20,7 @@ def find_utterances(folder):
     Returns
     -------
     utterances : dict
-        Speaker -> sorted list of the names of the utterances: paths under `folder`, without
-        the extension where the recipe finds the file without it.
+        Speaker -> sorted list of the names of the utterances (see `utterance_name`).
 
     Raises
     ------
@@ -45,13 +42,13 @@ def find_utterances(folder):
 
 
 def utterance_name(path):
-    """Returns the name that a list gives to an audio file.
+    """The name of an audio file in lists: without extension, if the file is found without it.
 
     Example
     -------
     >>> utterance_name("anna/session.1/a.flac")
     'anna/session.1/a'
-    >>> utterance_name("anna/A.WAV"), utterance_name("anna/a.wav.flac")  # not found without it
+    >>> utterance_name("anna/A.WAV"), utterance_name("anna/a.wav.flac")
     ('anna/A.WAV', 'anna/a.wav.flac')
     """
     stem, extension = os.path.splitext(path)
@@ -60,12 +57,9 @@ def utterance_name(path):
 
 
 def audio_files(folder):
-    """Yields the paths of the audio files under a folder, relative to it, in a fixed order.
+    """Yields the audio files below a folder, as paths relative to it, in a fixed order.
 
-    Raises
-    ------
-    InputError
-        If a folder can't be read.
+    Raises an InputError if a folder can't be read.
     """
     for current, subfolders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         subfolders[:] = sorted(
@@ -81,26 +75,19 @@ def _refuse(error):
 
 
 def _leads_back(current, name):
-    """Says whether a subfolder is a link to a folder above it, where a walk would never end."""
+    """Whether a subfolder is a link to a folder above it, where a walk would never end."""
     subfolder = Path(current, name)
     return subfolder.is_symlink() and Path(current).resolve().is_relative_to(subfolder.resolve())
 
 
 def _check_names(folder, paths, problems):
     """Reports names that a line of a list can't hold, each folder or file once."""
-    reported = set()
-    for path in paths:
-        parts = Path(path).parts
-        for depth, part in enumerate(parts, 1):
-            place = parts[:depth]
-            fault = _name_fault(part)
-            if fault and place not in reported:
-                reported.add(place)
-                problems.add(_printable(folder.joinpath(*place)), None, fault)
-
-
-def _printable(path):
-    return str(path).encode(errors="backslashreplace").decode()
+    places = {place for path in paths for place in (Path(path), *Path(path).parents)}
+    for place in sorted(places):
+        fault = _name_fault(place.name)
+        if fault:
+            printable = str(folder / place).encode(errors="backslashreplace").decode()
+            problems.add(printable, None, fault)
 
 
 def _name_fault(name):
@@ -115,18 +102,14 @@ def _name_fault(name):
 
 def _by_speaker(folder, names):
     utterances = {}
-    homeless = 0
     for name in names:
-        speaker, *rest = Path(name).parts
-        if rest:
-            utterances.setdefault(speaker, []).append(name)
-        else:
-            homeless += 1
+        utterances.setdefault(Path(name).parts[:-1][:1], []).append(name)
+    num_outside = len(utterances.pop((), []))
     if not utterances:
         raise InputError(
             f"{folder}: no audio ({' '.join(EXTENSIONS)}) in folders of speakers; "
-            f"{homeless} recordings lie in {folder} itself"
+            f"{num_outside} recordings are in {folder} itself"
         )
-    if homeless:
-        print(f"{folder}: {homeless} recordings lie in no folder of a speaker and are left out")
-    return utterances
+    if num_outside:
+        print(f"{folder}: {num_outside} recordings are in no folder of a speaker and are left out")
+    return {speaker: own for (speaker,), own in utterances.items()}

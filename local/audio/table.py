@@ -1,4 +1,4 @@
-"""What is known of audio files: examined once, and kept from one run to the next."""
+"""Names to checked audio files; what was found is kept from one run to the next."""
 
 import os
 import time
@@ -16,25 +16,25 @@ from local.audio.checking import AudioInfo, check_audio
 from local.audio.reading import EXTENSIONS, candidate_paths
 from local.errors import InputError
 
-# To be raised whenever check_audio finds something new: kept files are then checked again.
+# Raise it whenever check_audio finds something new: all files are then checked again.
 _VERSION = 1
 _NUM_FACTS = 5
 _FILES_PER_BLOCK = 256
-# Threads that wait for a disk overtake each other; threads that never wait, as with audio in the
-# system's cache, hinder each other.
+# Threads pay where they wait for a disk. With audio in the system's cache, they only hinder each
+# other.
 _NUM_WORKERS = 32
 _WAITING_SHARE = 0.5
 
 
 class FileKind(NamedTuple):
-    """What is looked for under the names of a list.
+    """What to look for under the names of a list.
 
     Arguments
     ---------
     what : str
-        For messages.
+        Its name in messages.
     table : str
-        For the name of the table of such files.
+        Its name in that of the table file.
     extensions : tuple of str
         In the order in which they are tried.
     check : callable
@@ -51,9 +51,9 @@ AUDIO = FileKind("audio", "audio", EXTENSIONS, check_audio)
 
 
 class Audio(NamedTuple):
-    """An audio file that was looked for: `info` if it is there and sound, else the `problem`.
+    """What was found under a name: `info` if there is a sound file, else the `problem`.
 
-    `start` is the first sample of the utterance, which packed audio has in the middle of a file.
+    `start` is the first sample of the utterance; packed audio has many in one file.
     """
 
     path: str
@@ -66,7 +66,7 @@ class Audio(NamedTuple):
 
 
 class AudioTable:
-    """The lengths and forms of audio files, for as long as their size and time stay the same.
+    """The lengths and forms of audio files, valid as long as their size and time are the same.
 
     Example
     -------
@@ -78,7 +78,7 @@ class AudioTable:
     """
 
     def __init__(self):
-        # A million files: an array of numbers takes a quarter of the memory of as many tuples.
+        # For a million files, an array of numbers takes a quarter of the memory of tuples.
         self._rows = {}
         self._facts = array("q")
 
@@ -88,24 +88,21 @@ class AudioTable:
         table = cls()
         try:
             with np.load(path, allow_pickle=False) as columns:
-                table._fill(int(columns["version"]), columns["paths"], columns["facts"])
-        except Exception:
-            # Whatever the file is, without it the audio is only examined again.
-            return cls()
+                names = columns["paths"].tobytes().decode().split("\0")
+                facts = columns["facts"].astype(np.int64, casting="safe")
+                if columns["version"] != _VERSION or facts.shape != (len(names), _NUM_FACTS):
+                    return table
+        except Exception:  # whatever is wrong with the file, audio can be examined again
+            return table
+        table._rows = {name: row for row, name in enumerate(names)}
+        table._facts = array("q", facts.tobytes())
         return table
-
-    def _fill(self, version, paths, facts):
-        names = paths.tobytes().decode().split("\0")
-        if version != _VERSION or facts.shape != (len(names), _NUM_FACTS):
-            raise ValueError("not a table of this version")
-        self._rows = {name: row for row, name in enumerate(names)}
-        self._facts = array("q", facts.astype(np.int64, casting="safe").tobytes())
 
     def save(self, path):
         """Writes the table to an .npz file."""
         paths = np.frombuffer("\0".join(self._rows).encode(), dtype=np.uint8)
         facts = np.array(self._facts, dtype=np.int64).reshape(-1, _NUM_FACTS)
-        # A file object: np.savez would add an extension to a name.
+        # A file object, because np.savez would add an extension to a name.
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, version=_VERSION, paths=paths, facts=facts)
 
@@ -118,14 +115,14 @@ class AudioTable:
         return AudioInfo(*facts[2:]) if (facts[0], facts[1]) == (size, mtime_ns) else None
 
     def put(self, audio):
-        """Notes an examined file."""
+        """Adds an examined file."""
         info = audio.info
         facts = (audio.size, audio.mtime_ns, info.num_samples, info.sample_rate, info.num_channels)
         row = self._rows.setdefault(audio.path, len(self._rows))
         self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS] = array("q", facts)
 
 
-def examine_audio(names, data_dir, table_path, num_workers=None, progress=True, kind=AUDIO):
+def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
     """Finds and checks the audio (or features) of many utterances.
 
     Files that an earlier run has checked, and that have not changed since, aren't opened. What
@@ -134,12 +131,10 @@ def examine_audio(names, data_dir, table_path, num_workers=None, progress=True, 
     Arguments
     ---------
     names : list of str
-        Relative to `data_dir`, without extension (or with).
+        Relative to `data_dir`, with or without extension.
     data_dir : str
     table_path : Path
         Where the table is kept; its folder must exist.
-    num_workers : int or None
-        Number of threads, where reading waits for the disk; None chooses.
     progress : bool
         Whether to show a progress bar.
     kind : FileKind
@@ -154,7 +149,7 @@ def examine_audio(names, data_dir, table_path, num_workers=None, progress=True, 
     examine = partial(_examine, data_dir=data_dir, table=table, kind=kind)
     bar = tqdm(total=len(names), desc=kind.what, unit=" files", disable=not progress)
     try:
-        with bar, ThreadPool(num_workers or _NUM_WORKERS) as pool:
+        with bar, ThreadPool(_NUM_WORKERS) as pool:
             for audios in _mapped(examine, names, pool):
                 for audio in audios:
                     if audio.is_new:
@@ -168,7 +163,7 @@ def examine_audio(names, data_dir, table_path, num_workers=None, progress=True, 
 
 
 def _mapped(function, items, pool):
-    """Yields the results in blocks: from the pool where the last block waited, else one by one."""
+    """Yields the results in blocks; uses the pool where the block before waited for the disk."""
     waited = False
     for first in range(0, len(items), _FILES_PER_BLOCK):
         block = items[first : first + _FILES_PER_BLOCK]
@@ -179,28 +174,22 @@ def _mapped(function, items, pool):
         yield results
 
 
+def missing_problem(name, data_dir, kind=AUDIO):
+    """The message for a name without a file."""
+    path, tried = os.path.join(data_dir, name), " ".join(kind.extensions)
+    return f"there is no {kind.what} file {path} (tried the extensions {tried})"
+
+
 def _examine(name, data_dir, table, kind):
     for path in candidate_paths(data_dir, name, kind.extensions):
         try:
             status = os.stat(path)
         except OSError:
             continue
-        return _examine_file(path, status, table, kind.check)
+        stamp = status.st_size, status.st_mtime_ns
+        info = table.get(path, *stamp)
+        try:
+            return Audio(path, *stamp, info or kind.check(path), is_new=info is None)
+        except InputError as error:
+            return Audio(path, problem=str(error))
     return Audio(os.path.join(data_dir, name), problem=missing_problem(name, data_dir, kind))
-
-
-def missing_problem(name, data_dir, kind=AUDIO):
-    """What is wrong with a name that there is no file of."""
-    path, tried = os.path.join(data_dir, name), " ".join(kind.extensions)
-    return f"there is no {kind.what} file {path} (tried the extensions {tried})"
-
-
-def _examine_file(path, status, table, check):
-    stamp = status.st_size, status.st_mtime_ns
-    info = table.get(path, *stamp)
-    if info is not None:
-        return Audio(path, *stamp, info)
-    try:
-        return Audio(path, *stamp, check(path), is_new=True)
-    except InputError as error:
-        return Audio(path, problem=str(error))

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -26,6 +27,15 @@ from local.corpora.synthetic import VOICES, Settings, cast_speakers, describe, r
 from local.errors import InputError
 
 DESCRIPTION = "corpus.json"  # written last: a folder that has it is complete
+# The corpus that hparams/vgg.yaml names, relative to the working directory.
+DEFAULT_DIR = Path("data/demo")
+DEFAULT_SETTINGS = {
+    "train_data_dir": "data/demo/audio",
+    "train_labels_path": "data/demo/train_labels.txt",
+    "valid_data_dir": "data/demo/audio",
+    "valid_clients": "data/demo/valid_clients.txt",
+    "valid_impostors": "data/demo/valid_impostors.txt",
+}
 
 
 def main(arguments=None):
@@ -41,6 +51,33 @@ def main(arguments=None):
     return 0
 
 
+def make_if_missing(settings):
+    """Makes the demo corpus if the settings name it and nothing is there.
+
+    Arguments
+    ---------
+    settings : dict
+        Those of hparams/vgg.yaml. If one of the paths to data is not the default, or data/demo
+        holds anything, nothing is done.
+
+    Raises
+    ------
+    InputError
+        If the corpus can't be made.
+    """
+    is_default = all(settings[name] == path for name, path in DEFAULT_SETTINGS.items())
+    if not is_default or not _is_free(DEFAULT_DIR):
+        return
+    print(
+        f"{DEFAULT_DIR} is missing: making the demo corpus, synthetic speech to train on",
+        flush=True,
+    )
+    # In a process of its own, in which torch is not loaded and espeak-ng can stay behind.
+    made = subprocess.run([sys.executable, __file__, DEFAULT_DIR], stderr=subprocess.PIPE)
+    if made.returncode:
+        raise InputError(made.stderr.decode(errors="replace").strip())
+
+
 def make_corpus(out_dir, settings, workers=1):
     """Makes the corpus, complete or not at all.
 
@@ -49,7 +86,6 @@ def make_corpus(out_dir, settings, workers=1):
     out_dir : pathlib.Path
         Where to. A demo corpus of other settings that is there is replaced.
     settings : Settings
-        What to make.
     workers : int
         How many processes record. The bytes do not depend on it.
 
@@ -75,6 +111,8 @@ def make_corpus(out_dir, settings, workers=1):
             corpus = Path(work) / "corpus"
             _build(corpus, settings, workers)
             write_lines(corpus / DESCRIPTION, [description])
+            if _is_there(out_dir, description):
+                return False  # another process was faster
             if out_dir.exists():
                 out_dir.rename(Path(work) / "old")
             corpus.rename(out_dir)
@@ -87,20 +125,23 @@ def _check(settings):
     num_speakers = settings.train_speakers + settings.trial_speakers
     if num_speakers > len(VOICES):
         raise InputError(f"{num_speakers} speakers asked for, but there are {len(VOICES)} voices")
-    for name in ("train_speakers", "trial_speakers", "utterances"):
-        if getattr(settings, name) < 2:
-            raise InputError(f"--{name} {getattr(settings, name)}: at least 2 are needed")
-    if settings.trials < 1:
-        raise InputError(f"--trials {settings.trials}: at least 1 is needed")
+    least = {"train_speakers": 2, "trial_speakers": 2, "utterances": 2, "trials": 1}
+    for name, smallest in least.items():
+        if getattr(settings, name) < smallest:
+            raise InputError(f"--{name} {getattr(settings, name)}: the smallest is {smallest}")
     if settings.min_snr > settings.max_snr:
         raise InputError(f"--min_snr {settings.min_snr} is above --max_snr {settings.max_snr}")
     if not 0 <= settings.pitch_spread <= 50:
         raise InputError(f"--pitch_spread {settings.pitch_spread} is not between 0 and 50")
 
 
+def _is_free(out_dir):
+    return not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir()))
+
+
 def _is_there(out_dir, description):
-    """Says whether this very corpus is there; refuses a folder that holds something else."""
-    if not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir())):
+    """Whether this very corpus is there; raises an InputError if something else is."""
+    if _is_free(out_dir):
         return False
     if not (out_dir / DESCRIPTION).is_file():
         raise InputError(f"{out_dir} holds something else than a demo corpus; name a new folder")

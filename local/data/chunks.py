@@ -12,9 +12,9 @@ from speechbrain.utils.data_pipeline import DataPipeline
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from local.audio.reading import cut_window
+from local.audio.reading import cut_chunk
 from local.data.manifest_files import KEEP_DOLLARS
-from local.data.readers import read_utterance, read_window, repeated
+from local.data.readers import read_chunk, read_utterance, repeated
 from local.data.sampling import EndlessShuffle
 from local.errors import InputError
 from local.machine import processes
@@ -32,8 +32,8 @@ class Chunks(NamedTuple):
     lengths : torch.Tensor or None
         (batch,) samples (frames) of each; None where all fill the batch.
     starts : torch.Tensor or None
-        float32 (batch,), where the chunk of features is cut from a whole utterance: from 0, the
-        first possible place, up to 1, the last. None where the waveforms are the chunks.
+        float32 (batch,), where the chunk is to be cut from the features of a whole utterance:
+        from 0, the first possible place, to 1, the last. None where the waveforms are the chunks.
     labels : torch.Tensor
         int64 (batch,).
     """
@@ -49,10 +49,10 @@ class Chunks(NamedTuple):
 
 
 class ChunkDataset(DynamicItemDataset):
-    """A dataset that is asked for (index, draw), and has the draw as one more static item.
+    """A dataset whose index is (index of the utterance, draw); the draw is a static item.
 
-    A chunk's randomness follows from its draw (see `EndlessShuffle`): it is the same for any number
-    of workers, and after an interruption.
+    The draw (see `EndlessShuffle`) seeds a chunk's randomness, so that the chunk is the same for
+    any number of workers, and after an interruption.
     """
 
     def __init__(self, data, dynamic_items=(), output_keys=()):
@@ -67,7 +67,7 @@ class ChunkDataset(DynamicItemDataset):
 
 
 def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, in_memory=False):
-    """Utterances of a manifest as random chunks.
+    """A manifest to a dataset of random chunks of its utterances.
 
     Arguments
     ---------
@@ -76,13 +76,13 @@ def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, i
     sample_rate : int
         In Hz.
     chunk_length : int
-        In samples; or frames, where the manifest is of stored features.
+        In samples, or in frames if the manifest is of stored features.
     seed : int
     whole : bool
         Gives whole utterances instead, and where the chunk is to be cut from their features. Those
         shorter than a chunk are repeated up to its length.
     in_memory : bool
-        Reads everything now and keeps it: 2 bytes a sample; as much or half for features.
+        Reads everything now and keeps it: at most 2 bytes a sample.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, i
         replacements=KEEP_DOLLARS,
         col_types={"start": int, "stop": int, "spk_id": int},
     )
-    audio = read_into_memory(dataset.data, sample_rate) if in_memory else {}
+    audio = _read_into_memory(dataset.data, sample_rate) if in_memory else {}
 
     @sb.utils.data_pipeline.takes("id", "wav", "start", "stop", "draw")
     @sb.utils.data_pipeline.provides("samples", "place")
@@ -106,9 +106,9 @@ def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, i
             samples = audio[name] if in_memory else read_utterance(wav, start, stop, sample_rate)
             samples = repeated(samples, chunk_length)
         elif in_memory:
-            samples = cut_window(audio[name], chunk_length, rng)
+            samples = cut_chunk(audio[name], chunk_length, rng)
         else:
-            samples = read_window(wav, start, stop, chunk_length, rng, sample_rate)
+            samples = read_chunk(wav, start, stop, chunk_length, rng, sample_rate)
         yield samples
         yield place
 
@@ -118,7 +118,7 @@ def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, i
 
 
 def training_loader(hparams, manifest, device):
-    """The data loader of random chunks, as the settings of `hparams/vgg.yaml` say.
+    """The settings of `hparams/vgg.yaml` to the data loader of random chunks.
 
     Arguments
     ---------
@@ -131,26 +131,21 @@ def training_loader(hparams, manifest, device):
     Returns
     -------
     loader : torch.utils.data.DataLoader
-        Of Chunks: this process's part of each batch, as many as come between two validations.
+        Of Chunks: this process's part of each batch of an epoch.
 
     Raises
     ------
     InputError
-        If a batch norm would see one chunk only.
+        If a batch norm would see only one chunk.
     """
     whole = hparams["normalize_over"] == "utterance"
     num_bytes = 2 * manifest.seconds * hparams["sample_rate"] * processes.num_local()
     in_memory = num_bytes <= 1e9 * hparams["max_memory_gb"]
     chunk_length = hparams["chunk_samples"]
-    if hparams["features"] == "stored":
+    if hparams["train_on"] == "features":
         chunk_length = hparams["log_mel"].num_frames(chunk_length)
     dataset = chunk_dataset(
-        manifest.path,
-        hparams["sample_rate"],
-        chunk_length,
-        hparams["seed"],
-        whole,
-        in_memory,
+        manifest.path, hparams["sample_rate"], chunk_length, hparams["seed"], whole, in_memory
     )
     return DataLoader(
         dataset,
@@ -159,7 +154,7 @@ def training_loader(hparams, manifest, device):
         num_workers=num_reading_workers(hparams["num_workers"], device, in_memory),
         worker_init_fn=ignore_stopping,
         pin_memory=torch.cuda.is_available(),
-        # Of its own: otherwise it takes a number out of the random state that a checkpoint keeps.
+        # Without one, the loader draws from the random state that checkpoints keep.
         generator=torch.Generator(),
     )
 
@@ -185,8 +180,8 @@ def _make_sampler(hparams, num_utterances):
     )
 
 
-def read_into_memory(data, sample_rate):
-    """What `read_utterance` gives for each utterance of a dataset's data: {ID: np.ndarray}."""
+def _read_into_memory(data, sample_rate):
+    """Reads all utterances of a dataset: {ID: what `read_utterance` gives}."""
 
     def read(row):
         return read_utterance(row["wav"], row["start"], row["stop"], sample_rate)
@@ -215,7 +210,7 @@ def collate(whole, items):
 
 
 def pad_waveforms(waveforms):
-    """Arrays (length, ...) to a tensor (batch, longest, ...), zeros behind, and the lengths."""
+    """Pads arrays (length, ...) with zeros: a tensor (batch, longest, ...), and the lengths."""
     lengths = [len(waveform) for waveform in waveforms]
     first = waveforms[0]
     padded = np.zeros((len(waveforms), max(lengths), *first.shape[1:]), first.dtype)
@@ -225,7 +220,7 @@ def pad_waveforms(waveforms):
 
 
 def cut_features(features, num_frames, starts, chunk_frames):
-    """Cuts a chunk out of the features of each whole utterance.
+    """Cuts a chunk out of the features of each utterance.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""Manifests as files: SpeechBrain's CSV, a row for each utterance.
+"""Manifests to rows and back: SpeechBrain's CSV, a row for each utterance.
 
 SpeechBrain reads them with `DynamicItemDataset.from_csv(path, replacements=KEEP_DOLLARS)`.
 """
@@ -16,13 +16,13 @@ class _KeepDollars(dict):
         return f"${name}"
 
 
-# SpeechBrain takes `$name` in a CSV for a variable to replace, and has no way to escape it. These
-# replacements leave everything as it is, so that a path may hold a dollar sign.
+# SpeechBrain replaces `$name` in a CSV as a variable and can't escape it. With these replacements
+# it stays as it is, so that a path may hold a dollar sign.
 KEEP_DOLLARS = _KeepDollars()
 
 
 def read_manifest(path):
-    """The rows of a manifest, one after the other: it may have millions.
+    """Yields the rows of a manifest one by one, as there may be millions.
 
     Yields
     ------
@@ -32,7 +32,7 @@ def read_manifest(path):
     Raises
     ------
     InputError
-        If it can't be read, or is no manifest.
+        If the file can't be read, or is no manifest.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:

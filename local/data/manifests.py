@@ -1,4 +1,4 @@
-"""Label files and trials -> SpeechBrain CSV manifests, with every line and audio file checked."""
+"""Label files and trials to SpeechBrain's CSV manifests; checks every line and audio file."""
 
 import csv
 import filecmp
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from local.atomic import replacing
+from local.atomic import replacing, writing
 from local.audio.checking import length_problem
 from local.audio.packed_index import find_packed, is_packed
 from local.audio.table import AUDIO, examine_audio
@@ -64,30 +64,26 @@ def prepare_training(
     manifest_path,
     sample_rate=16000,
     min_seconds=0.1,
-    num_workers=None,
     progress=True,
     kind=AUDIO,
 ):
     """Checks a label file and its audio, and writes the manifest to train on.
 
-    What is known of the audio is kept beside the manifest (`.audio.npz`): files that have not
-    changed since the last run aren't opened again. A manifest that would be the same keeps its
-    time.
+    The lengths of the audio files are kept beside the manifest (`.audio.npz`), so that files that
+    have not changed aren't opened again. A manifest that would be the same keeps its time.
 
     Arguments
     ---------
     labels_path : str or Path
         `PATH LABEL -1` a line.
     data_dir : str or Path
-        The directory in which the paths of the label file are looked up; it may hold packed audio.
+        Where the paths of the label file are looked up; it may hold packed audio.
     manifest_path : str or Path
         Where the manifest goes; its folder is made.
     sample_rate : int
-        In Hz. Recordings at another rate are counted: they are resampled when they are read.
+        In Hz. Recordings at another rate are counted, as they will be resampled when read.
     min_seconds : float
         Shorter utterances are an error.
-    num_workers : int or None
-        Number of threads that read audio; None chooses.
     progress : bool
         Whether to show a progress bar.
     kind : local.audio.table.FileKind
@@ -100,35 +96,28 @@ def prepare_training(
     Raises
     ------
     InputError
-        With all problems of the label file; or, if it is right, with all of its audio. Then no
-        manifest is written.
+        With all problems of the label file or, if it has none, with all problems of its audio.
+        Then no manifest is written.
     """
     labels = read_labels(labels_path)
     utterances = _Utterances(
         labels.names, labels.names, labels.speakers, lambda i: (labels.path, labels.lines[i])
     )
-    with _examined(utterances, data_dir, manifest_path, num_workers, progress, kind) as audios:
+    with _examined(utterances, data_dir, manifest_path, progress, kind) as audios:
         audios = _refuse_repeats(utterances, audios)
         return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
 
 
 def prepare_trials(
-    trials,
-    data_dir,
-    manifest_path,
-    sample_rate=16000,
-    min_seconds=0.1,
-    num_workers=None,
-    progress=True,
-    kind=AUDIO,
+    trials, data_dir, manifest_path, sample_rate=16000, min_seconds=0.1, progress=True, kind=AUDIO
 ):
     """Checks the audio of trials, and writes a manifest with each utterance once.
 
     Arguments
     ---------
     trials : local.lists.trials.Trials or local.lists.enrolment.Enrolment
-        What has utterances, and the places that mention them.
-    data_dir, manifest_path, sample_rate, min_seconds, num_workers, progress, kind
+        Its `utterances` are looked up.
+    data_dir, manifest_path, sample_rate, min_seconds, progress, kind
         As for `prepare_training`.
 
     Returns
@@ -143,7 +132,7 @@ def prepare_trials(
     """
     names = trials.utterances
     utterances = _Utterances(names, names, [""] * len(names), trials.places.__getitem__)
-    with _examined(utterances, data_dir, manifest_path, num_workers, progress, kind) as audios:
+    with _examined(utterances, data_dir, manifest_path, progress, kind) as audios:
         return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
 
 
@@ -166,31 +155,26 @@ def prepare_recordings(
     """
     ids, names, places = recordings
     utterances = _Utterances(ids, names, [""] * len(ids), places.__getitem__)
-    with _examined(utterances, data_dir, manifest_path, None, progress, AUDIO) as audios:
+    with _examined(utterances, data_dir, manifest_path, progress, AUDIO) as audios:
         return _write_manifest(utterances, audios, manifest_path, sample_rate, 0.0, problems)
 
 
-def _examined(utterances, data_dir, manifest_path, num_workers, progress, kind):
+def _examined(utterances, data_dir, manifest_path, progress, kind):
+    """What is found of each utterance; closing it saves the table, also after an error."""
     if not os.path.isdir(data_dir):
         raise InputError(f"{data_dir}: there is no such data directory")
-    folder = Path(manifest_path).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: can't be made ({error.strerror})") from error
+    with writing(Path(manifest_path).parent):
+        Path(manifest_path).parent.mkdir(parents=True, exist_ok=True)
     table_path = Path(manifest_path).with_suffix(f".{kind.table}.npz")
-    # Paths are the same however the directory is given, so that what is kept is found again.
+    # The real path, so that the table serves however the directory is written.
     data_dir = os.path.realpath(data_dir)
     if kind is AUDIO and is_packed(data_dir):
         return closing(find_packed(utterances.names, data_dir))
-    # Closing it saves the table, also after an error.
-    return closing(
-        examine_audio(utterances.names, data_dir, table_path, num_workers, progress, kind)
-    )
+    return closing(examine_audio(utterances.names, data_dir, table_path, progress, kind))
 
 
 def _refuse_repeats(utterances, audios):
-    """Two names of one file ('a' and 'a.wav') are as wrong as one name twice."""
+    """Yields audios; two names of one file ('a' and 'a.wav') are as wrong as one name twice."""
     first = {}
     for index, audio in enumerate(audios):
         earlier = first.setdefault((audio.path, audio.start), index)
@@ -202,7 +186,7 @@ def _refuse_repeats(utterances, audios):
 
 
 def _write_manifest(utterances, audios, path, sample_rate, min_seconds, others=None):
-    """Writes the rows of all utterances; or, if their problems go to others, of the sound ones."""
+    """Writes rows of all utterances or, if `others` takes the problems, of those without one."""
     path = Path(path)
     problems = Problems() if others is None else others
     sound = _sound(utterances, audios, min_seconds, problems)
@@ -214,14 +198,12 @@ def _write_manifest(utterances, audios, path, sample_rate, min_seconds, others=N
         if is_same:
             # It keeps its time, so that nothing made from it looks out of date.
             shutil.copystat(path, temporary)
-    if others is None:
-        _log(manifest, is_same)
-    _log_conversions(manifest, sample_rate)
+    _log(manifest, is_same, sample_rate, summary=others is None)
     return manifest
 
 
 def _sound(utterances, audios, min_seconds, problems):
-    """The indices and audio of the utterances without a problem; the problems are collected."""
+    """Yields (index, audio) of the utterances without a problem; collects the problems."""
     for index, audio in enumerate(audios):
         problem = audio.problem or length_problem(audio.path, audio.info, min_seconds)
         if problem:
@@ -250,18 +232,16 @@ def _write_rows(temporary, path, utterances, sound, sample_rate):
     return Manifest(path, num_utterances, num_speakers, total_seconds, num_resampled, num_downmixed)
 
 
-def _log(manifest, is_same):
-    logger.info(
-        "%s (%s): %d utterances%s, %.2f hours",
-        manifest.path,
-        "unchanged" if is_same else "written",
-        manifest.num_utterances,
-        f" of {manifest.num_speakers} speakers" if manifest.num_speakers else "",
-        manifest.seconds / 3600,
-    )
-
-
-def _log_conversions(manifest, sample_rate):
+def _log(manifest, is_same, sample_rate, summary):
+    if summary:
+        logger.info(
+            "%s (%s): %d utterances%s, %.2f hours",
+            manifest.path,
+            "unchanged" if is_same else "written",
+            manifest.num_utterances,
+            f" of {manifest.num_speakers} speakers" if manifest.num_speakers else "",
+            manifest.seconds / 3600,
+        )
     if manifest.num_resampled:
         logger.info("%d are not at %d Hz: resampled", manifest.num_resampled, sample_rate)
     if manifest.num_downmixed:

@@ -1,4 +1,4 @@
-"""Speakers that are in the training data and in the trials: an EER on them promises too much."""
+"""Two manifests to the speakers in both: training on those of the trials makes the EER too low."""
 
 from local.data.manifest_files import read_manifest
 
@@ -7,9 +7,9 @@ def shared_speakers(training_manifest, trials_manifest):
     """The training speakers that seem to be in the trials too.
 
     Trials name no speakers. A training speaker counts as shared if one of its audio files is in
-    the trials, or if its folder's name is. The latter is looked for where the training data has a
-    folder for each speaker: the first level of folders in its paths that matches the labels one to
-    one; in the trials the folders of the same level are compared.
+    the trials, or if its folder is. Its folder is known where the training data has a folder for
+    each speaker: at the first level at which folders and labels match one to one. In the trials,
+    folders at the same level are compared.
 
     Arguments
     ---------
@@ -20,8 +20,7 @@ def shared_speakers(training_manifest, trials_manifest):
     -------
     speakers : list of str
         In the order of their labels: the name of the folder, or "label N" where speakers have none.
-        Empty if nothing seems shared. Speakers of two corpora may only have the same name, so
-        this is for a warning.
+        Speakers of two corpora may have the same name by chance: this is for a warning.
 
     Example
     -------
@@ -57,7 +56,7 @@ def _folders(name):
 
 
 def _add_folders(levels, name, speaker):
-    """levels[k] has the speaker of each folder at depth k, None where a folder has several."""
+    """Updates levels[k], the speaker of each folder at depth k; None if a folder has several."""
     for level, folder in enumerate(_folders(name)):
         if level == len(levels):
             levels.append({})

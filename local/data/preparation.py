@@ -1,4 +1,4 @@
-"""The user's files to checked manifests: what training and stage 2 of run.sh both do first."""
+"""The user's lists and audio to checked manifests, for training and for recipes/prepare.py."""
 
 import logging
 from pathlib import Path
@@ -18,10 +18,10 @@ SETTINGS = (
     "valid_clients",
     "valid_impostors",
     "valid_data_dir",
-    "manifest_dir",
+    "out_dir",
     "sample_rate",
     "min_seconds",
-    "features",
+    "train_on",
     "feature_dir",
     "log_mel",
 )
@@ -43,15 +43,15 @@ def prepare(
     valid_clients,
     valid_impostors,
     valid_data_dir,
-    manifest_dir,
+    out_dir,
     sample_rate=16000,
     min_seconds=0.1,
-    features="audio",
+    train_on="audio",
     feature_dir=None,
     log_mel=None,
     progress=True,
 ):
-    """Checks all lists and files of a training run and writes `train.csv` and `valid.csv`.
+    """Checks all lists and files of a training run, and writes `out_dir`/manifests/*.csv.
 
     The arguments are the settings of the same names in `hparams/vgg.yaml`.
 
@@ -62,19 +62,19 @@ def prepare(
     Raises
     ------
     InputError
-        With everything that is wrong in the lists; or, if they are right, in the training audio;
-        or, if that is too, in the audio of the trials.
+        With all problems of the lists or, if they have none, of the training audio or, if that
+        has none, of the audio of the trials.
     """
     trials = _read_trials(valid_clients, valid_impostors, train_labels_path)
     options = {"sample_rate": sample_rate, "min_seconds": min_seconds, "progress": progress}
-    if features == "stored":
+    if train_on == "features":
         frame_rate = sample_rate // log_mel.hop
         kind = feature_kind(log_mel.num_mels, frame_rate)
-        # Recordings that are too short were refused when features were extracted.
+        # Features were only extracted from recordings that are long enough.
         options |= {"sample_rate": frame_rate, "min_seconds": 0.0, "kind": kind}
         train_data_dir = feature_dir or train_data_dir
         valid_data_dir = feature_dir or valid_data_dir
-    manifests = Path(manifest_dir)
+    manifests = Path(out_dir, "manifests")
     train = prepare_training(train_labels_path, train_data_dir, manifests / "train.csv", **options)
     valid = prepare_trials(trials, valid_data_dir, manifests / "valid.csv", **options)
     shared = shared_speakers(train.path, valid.path)
@@ -89,7 +89,7 @@ def prepare(
 
 
 def _read_trials(clients_path, impostors_path, labels_path):
-    """The trials; if they are wrong, what is wrong with the labels is said with it."""
+    """The trials; an error in them also names those in the labels."""
     try:
         return read_trials(clients_path, impostors_path)
     except InputError as trials_error:

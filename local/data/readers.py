@@ -1,8 +1,8 @@
-"""What an utterance of a manifest is read from: audio, or stored features."""
+"""A row of a manifest to what is read of it: samples of audio, or stored features."""
 
 import numpy as np
 
-from local.audio.reading import cut_window, read_audio, read_chunk
+from local.audio import reading
 from local.features.files import is_feature_file, read_features
 
 
@@ -15,7 +15,7 @@ def read_utterance(path, start, stop, sample_rate):
     start, stop : int
         Of the utterance within the file, in samples at its own rate, or in frames.
     sample_rate : int
-        In Hz, of audio that is returned.
+        Of the samples returned, in Hz.
 
     Returns
     -------
@@ -29,43 +29,24 @@ def read_utterance(path, start, stop, sample_rate):
     """
     if is_feature_file(path):
         return read_features(path, start, stop)
-    return read_audio(path, start, stop, sample_rate)
+    return reading.read_audio(path, start, stop, sample_rate)
 
 
-def read_window(path, start, stop, length, rng, sample_rate):
-    """Reads a random window of an utterance, without reading the rest.
+def read_chunk(path, start, stop, length, rng, sample_rate):
+    """Reads a random chunk of `length` samples or frames, as `local.audio.reading.read_chunk` does.
 
-    All windows are equally probable. An utterance shorter than the window is repeated from a
-    random place on.
-
-    Arguments
-    ---------
-    path, start, stop, sample_rate
-        As for `read_utterance`.
-    length : int
-        Of the window, in samples or frames.
-    rng : np.random.Generator
-
-    Returns
-    -------
-    values : np.ndarray
-        (length,) or (length, num_mels); see `read_utterance`.
-
-    Raises
-    ------
-    InputError
-        If the file can't be read, or ends too early.
+    The other arguments, what is returned and raised are as for `read_utterance`.
     """
     if not is_feature_file(path):
-        return read_chunk(path, start, stop, length, rng, sample_rate)
+        return reading.read_chunk(path, start, stop, length, rng, sample_rate)
     if stop - start <= length:
-        return cut_window(read_features(path, start, stop), length, rng)
+        return reading.cut_chunk(read_features(path, start, stop), length, rng)
     first = start + int(rng.integers(stop - start - length + 1))
     return read_features(path, first, first + length)
 
 
 def repeated(values, length):
-    """At least so many values: those there are again and again, if they are fewer.
+    """At least `length` values: if there are fewer, they are repeated from the first on.
 
     Example
     -------

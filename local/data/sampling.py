@@ -1,4 +1,4 @@
-"""Which utterances a training batch is made of."""
+"""The number of utterances to the batches of an epoch, as numbers of utterances."""
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -7,9 +7,9 @@ from torch.utils.data import Sampler
 class EndlessShuffle(Sampler):
     """One endless stream of shuffled utterances, cut into batches and epochs of a given length.
 
-    The stream is pass after pass over all utterances, each in another order. Every place in it has
-    a number, its draw, which follows from epoch, batch and process: what a batch holds does not
-    depend on what was run before, and all batches are full.
+    The stream is pass after pass over all utterances, each pass in another order. Every place in
+    it has a number, the draw. Which draws are in a batch follows from epoch, batch and process: a
+    batch does not depend on what was run before, and all batches are full.
 
     Arguments
     ---------
@@ -17,16 +17,16 @@ class EndlessShuffle(Sampler):
     batch_size : int
         Of each process.
     batches_per_epoch : int
-        Batches of each process in an epoch.
+        Of each process.
     seed : int
     rank, num_processes : int
-        Each process takes its own part of every batch_size * num_processes draws: together they
-        take what one process does with batches of that size.
+        Each process takes its own part of every batch_size * num_processes draws: all of them
+        together draw what one process with batches of that size would.
 
     Attributes
     ----------
     first_batch : int
-        Where an epoch begins that was interrupted; 0 for all of it.
+        Where an epoch goes on after an interruption; 0 for all of it.
 
     Example
     -------

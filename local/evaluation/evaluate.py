@@ -108,7 +108,7 @@ class Evaluator(NamedTuple):
         """The heading of a table -> its rows."""
         tables = {}
         for heading, name, chosen in conditions:
-            subset = trials.chosen(chosen)
+            subset = trials.subset(chosen)
             row = {"name": name} | count(subset.is_client)
             if 0 < row["num_clients"] < row["num_trials"]:
                 row |= self._judge(subset, scores[chosen], speakers)[1]

@@ -1,4 +1,4 @@
-"""Speaker models that are enrolled from several utterances."""
+"""Trials and a list of models to speaker models that are enrolled from several utterances."""
 
 from dataclasses import replace
 from itertools import chain
@@ -12,18 +12,18 @@ from local.lists.trials import Trials
 
 
 class Enrolment(NamedTuple):
-    """Trials, the utterances to embed for them, and which of these each side is made of.
+    """Trials, the utterances to embed for them, and the utterances that make up each side.
 
     Arguments
     ---------
     trials : local.lists.trials.Trials
-        Its `utterances` are the sides: models and test utterances.
+        Its `utterances` are the sides of trials: models and test utterances.
     utterances : list of str
         Each once.
     places : list of tuple
         (path, line) where each utterance is mentioned first.
     members : list of list of int
-        The utterances of each side.
+        The indices of the utterances of each side.
     """
 
     trials: Trials
@@ -33,7 +33,7 @@ class Enrolment(NamedTuple):
 
 
 def single_utterances(trials):
-    """The Enrolment of trials of two utterances each."""
+    """The Enrolment of trials in which each side is one utterance."""
     members = [[index] for index in range(len(trials.utterances))]
     return Enrolment(trials, trials.utterances, trials.places, members)
 
@@ -44,7 +44,7 @@ def enrol_models(trials, path):
     Arguments
     ---------
     trials : local.lists.trials.Trials
-        Of a model's name and a test utterance each.
+        Each of the name of a model and a test utterance.
     path : str or Path
         `MODEL PATH PATH ...` a line.
 
@@ -55,8 +55,8 @@ def enrol_models(trials, path):
     Raises
     ------
     InputError
-        If the file is wrong, a model of the trials isn't in it, is called like an utterance that
-        is tested, or is tested with an utterance that it was enrolled from.
+        If the file is wrong; if a model of the trials isn't in it, has the name of a test
+        utterance, or is tested with an utterance that it was enrolled from.
 
     Example
     -------
@@ -72,7 +72,7 @@ def enrol_models(trials, path):
     models = _read_models(path)
     used, tested = np.unique(trials.enrol), np.unique(trials.test)
     _check_models(trials, used, models, path)
-    utterances = {}  # the name of each -> where it is mentioned
+    utterances = {}  # name -> where it is mentioned first
     sides = [models[trials.utterances[index]] for index in used]
     sides += [(trials.places[index], [trials.utterances[index]]) for index in tested]
     for place, names in sides:
@@ -90,7 +90,7 @@ def enrol_models(trials, path):
 
 
 def _read_models(path):
-    """The name of a model -> ((path, line), its utterances)."""
+    """Name of a model -> ((path, line), its utterances)."""
     problems, models = Problems(), {}
     for line, (name, *utterances) in read_fields(path, "MODEL PATH ...", problems):
         if not utterances:
@@ -111,7 +111,7 @@ def _check_models(trials, used, models, path):
             name = trials.utterances[index]
             problems.add(*trials.places[index], f"there is no model '{name}' in {path}")
     for index in np.intersect1d(used, trials.test):
-        # A score file could not tell them apart.
+        # In a score file the two could not be told apart.
         name = trials.utterances[index]
         problems.add(*trials.places[index], f"'{name}' is a model here, and an utterance elsewhere")
     problems.raise_if_any()
@@ -124,14 +124,14 @@ def _check_models(trials, used, models, path):
 
 
 def by_utterances(enrolment):
-    """Each trial as trials of all utterances of its model, to take the mean of their scores.
+    """Replaces each trial by one for each utterance of its model, whose scores can be averaged.
 
     Returns
     -------
     trials : local.lists.trials.Trials
-        Of utterances; labels repeat those of the trials that they are parts of.
+        Of utterances, each with the label of the trial that it comes from.
     counts : np.ndarray
-        int (num_trials,): how many trials each became.
+        int (num_trials,): how many trials came from each.
     """
     trials = enrolment.trials
     sizes = np.array([len(members) for members in enrolment.members])

@@ -1,33 +1,32 @@
-"""The text lists of the recipe (labels, trials): lines of fields separated by blanks."""
+"""A text list (labels, trials) to its lines, each split into the fields between blanks."""
 
 import codecs
 
 
 def read_fields(path, layout, problems):
-    """Goes through the lines of a list, each split into its fields.
+    """Yields the lines of a list, each split into its fields.
 
     Windows line ends, tabs, several blanks, blanks at either end, empty lines, a byte-order mark
-    and a last line without its end are all fine. Only ASCII blanks separate fields: a name may
-    hold, for example, a no-break space.
+    and a missing line end at the end of the file are all accepted. Only ASCII blanks separate
+    fields: a name may hold a no-break space, for example.
 
     Arguments
     ---------
     path : str or Path
         UTF-8 text.
     layout : str
-        The names of the fields, for example "PATH LABEL -1": says how many there must be, and is
-        shown where there are not. In "PATH PATH [CONDITION]" the last is optional: the first line
-        that fits decides for the whole file. In "MODEL PATH ..." it may come any number of times.
+        The names of the fields, for example "PATH LABEL -1", which messages show. In
+        "PATH PATH [CONDITION]" the last one is optional: the first line that fits decides for the
+        whole file. In "MODEL PATH ..." the last one may occur any number of times.
     problems : local.errors.Problems
-        Gets what is wrong: no such file, nothing in it, no text, another number of fields. Lines
-        with a problem are left out.
+        Gets what is wrong: the file is missing, empty or no text, or a line has another number of
+        fields. Such lines are left out.
 
     Yields
     ------
     line : int
         Counted from 1, empty lines included.
     fields : list of str
-        As many as in `layout`, on each line the same number.
 
     Example
     -------
@@ -68,7 +67,7 @@ def _split_lines(file, path, layout, problems):
 
 
 def _decode_fields(raw):
-    # Text in UTF-16 may decode as UTF-8 when it has no byte-order mark, but with zero bytes.
+    # UTF-16 without a byte-order mark may decode as UTF-8, but has zero bytes.
     if b"\0" in raw:
         return None
     try:
@@ -93,7 +92,7 @@ class _Expected:
         return len(fields) in self.numbers
 
     def decide(self, number, line):
-        """Whether the lines have the optional field."""
+        """Fixes the number of fields to that of a line."""
         self.layout = " ".join(self.names[:number])
         self.numbers = (number,)
         self.reason = f" as on line {line}"

@@ -1,7 +1,6 @@
-"""Recordings to work on, as a user names them: a list, a folder, a wav.scp, or audio files."""
+"""What a user names (a list, a folder, a wav.scp or audio files) to a list of recordings."""
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 from local.audio.reading import EXTENSIONS
@@ -9,7 +8,7 @@ from local.audio.recordings import audio_files, utterance_name
 from local.errors import InputError
 from local.lists.fields import read_fields
 
-# Where a list of files names many that are wrong, all of them are of interest, but not a million.
+# Scripts that go on without bad recordings name all of them at the end, but not a million.
 MAX_SHOWN = 1000
 _SCP = ".scp"
 
@@ -20,9 +19,9 @@ class Recordings(NamedTuple):
     Arguments
     ---------
     ids : list of str
-        What results are stored under.
+        The names under which results are stored.
     names : list of str
-        Where each is looked for: see `local.audio.reading.candidate_paths`.
+        Paths without extension, or with: see `local.audio.reading.candidate_paths`.
     places : list of tuple
         (path, line or None) at which each is mentioned, for messages.
     """
@@ -31,11 +30,6 @@ class Recordings(NamedTuple):
     names: list
     places: list
 
-    def add(self, identity, name, place):
-        self.ids.append(identity)
-        self.names.append(name)
-        self.places.append(place)
-
 
 def find_recordings(sources, problems):
     """The recordings of one or several sources.
@@ -43,12 +37,12 @@ def find_recordings(sources, problems):
     Arguments
     ---------
     sources : list of str
-        Each a text list with a path a line; a Kaldi `wav.scp`, with `ID PATH` a line; a folder,
-        whose audio is taken at any depth; or an audio file. IDs are the paths as they are
-        written; in a folder, below it and without extension.
+        Each one is a text list with a path a line; a Kaldi `wav.scp`, with `ID PATH` a line; a
+        folder, whose audio is taken at any depth; or an audio file. IDs are the paths as written
+        or, of a folder, relative to it and without extension.
     problems : local.errors.Problems
-        Gets what is wrong with single lines: fields, commands in a `wav.scp`, a recording (or ID)
-        that comes twice.
+        Gets what is wrong with single lines: the number of fields, a command in a `wav.scp`, an
+        ID that comes twice.
 
     Returns
     -------
@@ -57,7 +51,7 @@ def find_recordings(sources, problems):
     Raises
     ------
     InputError
-        If a source does not exist, or there is no recording in any.
+        If a source does not exist, or none has a recording.
     """
     recordings = Recordings([], [], [])
     first_places = {}
@@ -66,10 +60,12 @@ def find_recordings(sources, problems):
             first = first_places.setdefault(identity, place)
             if not _is_text(name):
                 problems.add(ascii(name), None, "is not a UTF-8 name: rename it")
-            elif first is place:
-                recordings.add(identity, name, place)
+            elif first is not place:
+                shown = ":".join(str(part) for part in first if part is not None)
+                problems.add(*place, f"'{identity}' is already in {shown}: left out here")
             else:
-                problems.add(*place, f"'{identity}' is already in {_shown(first)}: left out here")
+                for values, value in zip(recordings, (identity, name, place), strict=True):
+                    values.append(value)
     if not recordings.ids:
         problems.raise_if_any()
         raise InputError(f"{', '.join(sources)}: no recordings")
@@ -77,7 +73,7 @@ def find_recordings(sources, problems):
 
 
 def _entries(source, problems):
-    """(ID, name, place) of each recording of a source."""
+    """The (ID, name, place) of each recording of a source."""
     if os.path.isdir(source):
         return _in_folder(source)
     if source.lower().endswith(EXTENSIONS):
@@ -119,8 +115,3 @@ def _is_text(name):
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _shown(place):
-    path, line = place
-    return f"{Path(path)}" if line is None else f"{path}:{line}"

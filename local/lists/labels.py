@@ -1,5 +1,6 @@
-"""The training label file: `PATH LABEL -1` a line, checked as text before any audio is opened."""
+"""The training label file, `PATH LABEL -1` a line, to its utterances and their speakers."""
 
+import itertools
 import re
 from array import array
 from dataclasses import dataclass
@@ -48,8 +49,8 @@ def read_labels(path):
     ------
     InputError
         With all problems: a missing or empty file, a wrong number of fields, a third field other
-        than -1, a label that isn't a whole number from 0 on, a path that is repeated, a gap in
-        the labels, one speaker only. (The last two are looked for if all lines are right.)
+        than -1, a label that isn't a whole number from 0 on, a repeated path; and, if there are
+        none of these, a gap in the labels, or only one speaker.
 
     Example
     -------
@@ -64,7 +65,9 @@ def read_labels(path):
     problems = Problems()
     labels = Labels(path, [], array("q"), array("q"))
     for line, (name, label, third) in read_fields(path, LAYOUT, problems):
-        problem = _label_problem(label) or _third_problem(third)
+        problem = _label_problem(label)
+        if not problem and third != "-1":
+            problem = f"the third field must be -1, not '{third}'"
         if problem:
             problems.add(path, line, problem)
             continue
@@ -80,15 +83,11 @@ def read_labels(path):
 
 def _label_problem(label):
     if label.isascii() and label.isdigit():
-        # More digits than any number of speakers has, and int() and array() have their limits.
+        # int() and array() have their limits, and no corpus has so many speakers.
         return f"label {label} is too large" if len(label) > 18 else None
     if re.fullmatch("-[0-9]+", label):
         return f"label {label} is negative: labels run from 0 to the number of speakers - 1"
     return f"label '{label}' is not a whole number"
-
-
-def _third_problem(third):
-    return None if third == "-1" else f"the third field must be -1, not '{third}'"
 
 
 def _check_repeats(labels, problems):
@@ -119,14 +118,11 @@ def _check_speakers(labels, problems):
             "labels run from 0 to the number of speakers - 1 without gaps",
         )
     elif len(speakers) == 1:
-        problems.add(labels.path, None, "has one speaker only: training needs two or more")
+        problems.add(labels.path, None, "has only one speaker: training needs two or more")
 
 
 def _missing(speakers, num_missing):
-    listed, candidate = [], 0
-    while len(listed) < min(num_missing, _MAX_LISTED):
-        if candidate not in speakers:
-            listed.append(str(candidate))
-        candidate += 1
+    missing = (str(label) for label in itertools.count() if label not in speakers)
+    listed = list(itertools.islice(missing, min(num_missing, _MAX_LISTED)))
     rest = f" and {num_missing - len(listed)} more" if num_missing > len(listed) else ""
     return f"no line has label {', '.join(listed)}{rest}"

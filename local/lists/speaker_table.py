@@ -1,4 +1,4 @@
-"""Tables of what is known of speakers: sex, age, ..."""
+"""A table of speakers (sex, age, ...) to the value of each speaker in each column."""
 
 import csv
 
@@ -7,9 +7,9 @@ from local.errors import InputError, Problems
 
 
 def read_speaker_table(path):
-    """Reads what is known of speakers: a line of column names, then one for each speaker.
+    """Reads a table of speakers: a line of column names, then a line for each speaker.
 
-    Columns are separated by tabs, or by commas where the first line has no tab, or else by blanks.
+    The first line decides what separates columns: tabs if it has any, else commas, else blanks.
     The first column is the speaker. Empty values are unknown.
 
     Arguments
@@ -58,7 +58,7 @@ def read_speaker_table(path):
 
 
 def _rows(path):
-    """The lines that are not empty, as (line, list of str)."""
+    """Yields (line, list of str) of the lines that are not empty."""
     lines = read_text(path, "utf-8-sig").splitlines()
     header = next((line for line in lines if line.strip()), "")
     mark = next((mark for mark in "\t," if mark in header), None)

@@ -1,4 +1,4 @@
-"""Trials: pairs of utterances, of one speaker (clients) or of two (impostors), from text files."""
+"""Text files to trials: pairs of utterances of one speaker (clients) or of two (impostors)."""
 
 import logging
 import os
@@ -49,13 +49,13 @@ class Trials:
     def __len__(self):
         return len(self.is_client)
 
-    def chosen(self, trials):
-        """Some of the trials (a mask, or indices), of the same list of utterances.
+    def subset(self, trials):
+        """Some of the trials, by a mask or by indices; the list of utterances stays the same.
 
         Example
         -------
         >>> trials = Trials(["a", "b"], *np.array([[0, 0], [0, 1]]), np.array([True, False]), [])
-        >>> trials.chosen(trials.is_client).test
+        >>> trials.subset(trials.is_client).test
         array([0])
         """
         fields = {name: getattr(self, name)[trials] for name in ("enrol", "test", "is_client")}
@@ -80,9 +80,9 @@ def read_trials(clients_path, impostors_path):
     Raises
     ------
     InputError
-        If a file or a line is wrong, if only one of the files has conditions, if a trial's two
-        sides are one utterance, or if a pair is a client and an impostor trial. A pair that is
-        repeated is only warned of.
+        If a file or a line is wrong, if only one of the files has conditions, if both sides of a
+        trial are one utterance, or if a pair is a client and an impostor trial. Repeated pairs
+        only cause a warning.
 
     Example
     -------
@@ -95,7 +95,7 @@ def read_trials(clients_path, impostors_path):
     (['anna/1', 'anna/2', 'bert/1'], [1, 2], [True, False])
     """
     problems = Problems()
-    if _same_file(clients_path, impostors_path):
+    if os.path.realpath(clients_path) == os.path.realpath(impostors_path):
         problems.add(clients_path, None, "is given as the client file and as the impostor file")
         problems.raise_if_any()
     table = TrialTable({True: clients_path, False: impostors_path})
@@ -136,37 +136,28 @@ def read_trial_list(path):
         label = fields.pop(2 if is_kaldi else 0)
         if label in labels:
             table.add(line, labels[label], *fields)
+        elif is_kaldi:
+            problem = "is neither 'target' nor 'nontarget', as on the first line"
+            problems.add(path, line, f"label '{label}' {problem}")
         else:
-            problems.add(path, line, _unknown_label(label, is_kaldi))
+            problem = "is neither 1 nor 0 (a line is '1 PATH PATH' or 'PATH PATH target')"
+            problems.add(path, line, f"label '{label}' {problem}")
     return table.checked(problems)
 
 
-def _same_file(first, second):
-    try:
-        return os.path.samefile(first, second)
-    except OSError:
-        return False
-
-
-def _unknown_label(label, is_kaldi):
-    if is_kaldi:
-        return f"label '{label}' is neither 'target' nor 'nontarget', as on the first line"
-    return f"label '{label}' is neither 1 nor 0 (a line is '1 PATH PATH' or 'PATH PATH target')"
-
-
 class TrialTable:
-    """The trials as they are read, with their lines; checked together at the end."""
+    """Collects trials and their lines while they are read, and checks them at the end."""
 
     def __init__(self, paths):
         self.paths = paths  # the file of the clients (True) and of the impostors (False)
         self.indices = {}
-        self.conditions = {}  # None is one of them where a file names none
+        self.conditions = {}  # with None as a key if a file names no condition
         self.places = []
         self.enrol, self.test, self.lines = array("i"), array("i"), array("i")
         self.is_client, self.condition = array("b"), array("i")
 
     def add(self, line, is_client, enrol, test, condition=None):
-        """Adds a trial of two names, and of a condition where the file names one."""
+        """Adds a trial of two names, and its condition if the file names one."""
         place = (self.paths[is_client], line)
         self.enrol.append(self._index(enrol, place))
         self.test.append(self._index(test, place))
@@ -184,7 +175,7 @@ class TrialTable:
         return self.paths[bool(self.is_client[trial])], self.lines[trial]
 
     def trials(self):
-        """What was added, unchecked."""
+        """What was added, without checks."""
         has_conditions = None not in self.conditions
         return Trials(
             utterances=list(self.indices),
@@ -224,7 +215,7 @@ def _check_sides(trials, place, problems):
 
 
 def _earlier_trials(trials):
-    """For each trial the first one of the same pair, in either order: itself where it's new."""
+    """The index of the first trial of each trial's pair, in either order; itself if it is new."""
     low = np.minimum(trials.enrol, trials.test).astype(np.int64)
     pairs = low * len(trials.utterances) + np.maximum(trials.enrol, trials.test)
     _, first, pair_of_trial = np.unique(pairs, return_index=True, return_inverse=True)
@@ -244,14 +235,14 @@ def _check_conflicts(trials, earlier, place, problems):
 
 
 def check_classes(trials, path, problems):
-    """Adds a problem if all trials are of clients, or all of impostors."""
+    """Adds a problem if all trials are client trials, or all are impostor trials."""
     if len(set(trials.is_client.tolist())) == 1:
         name = "client" if trials.is_client[0] else "impostor"
         problems.add(path, None, f"has only {name} trials: both classes are needed")
 
 
 def _warn_of_repeats(earlier, place):
-    # No error: pairs that are drawn at random repeat, and published figures count each line.
+    # Not an error: pairs drawn at random do repeat, and published figures count each line.
     repeats = np.flatnonzero(earlier != np.arange(len(earlier)))
     if len(repeats):
         path, line = place(repeats[0])

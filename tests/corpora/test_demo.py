@@ -1,13 +1,17 @@
 import random
+import re
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from local.corpora import demo
 from local.corpora.espeak import SAMPLE_RATE, EspeakVoice
@@ -16,6 +20,7 @@ from local.corpora.sentences import unique_sentences
 from local.corpora.synthetic import ACCENTS, VOICES, Settings, cast_speakers
 from local.errors import InputError
 
+VGG_YAML = Path(__file__).resolve().parents[2] / "hparams" / "vgg.yaml"
 TINY = Settings(train_speakers=2, trial_speakers=2, utterances=3)
 TINY_OPTIONS = ["--train_speakers", "2", "--trial_speakers", "2", "--utterances", "3"]
 
@@ -119,6 +124,51 @@ def test_interrupted_corpus_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_process_may_be_faster(corpus, tmp_path, monkeypatch):
+    write_lists = demo.write_lists
+
+    def finish_elsewhere_first(*arguments):
+        shutil.copytree(corpus, tmp_path / "corpus")
+        (tmp_path / "corpus" / "mine").touch()
+        write_lists(*arguments)
+
+    monkeypatch.setattr(demo, "write_lists", finish_elsewhere_first)
+    assert not demo.make_corpus(tmp_path / "corpus", TINY)
+    assert (tmp_path / "corpus" / "mine").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """The commands that are started in place of making a corpus, in an empty folder."""
+    commands = []
+
+    def start(command, **_):
+        commands.append(command[1:])
+        return SimpleNamespace(returncode=len(commands) - 1, stderr=b"no espeak-ng\n")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo.subprocess, "run", start)
+    return commands
+
+
+def test_missing_corpus_of_the_default_settings_is_made(commands, capsys):
+    settings = YAML(typ="safe").load(re.sub("!.*", "", VGG_YAML.read_text()))
+    demo.make_if_missing(settings)
+    assert commands == [[demo.__file__, Path("data/demo")]]
+    assert "data/demo is missing: making the demo corpus" in capsys.readouterr().out
+    with pytest.raises(InputError, match="^no espeak-ng$"):
+        demo.make_if_missing(settings)
+
+
+def test_no_corpus_is_made_for_other_settings_or_where_something_is(commands):
+    for name in demo.DEFAULT_SETTINGS:
+        demo.make_if_missing(demo.DEFAULT_SETTINGS | {name: "elsewhere"})
+    Path("data/demo/audio").mkdir(parents=True)
+    demo.make_if_missing(demo.DEFAULT_SETTINGS)
+    assert commands == []
+
+
 def test_folder_with_something_else_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("all my work")
     assert demo.main([str(tmp_path), *TINY_OPTIONS]) == 1
@@ -137,9 +187,9 @@ def test_place_that_cannot_be_written(tmp_path, capsys):
     "options, message",
     [
         (["--train_speakers", "70"], "86 speakers asked for, but there are "),
-        (["--trial_speakers", "1"], "--trial_speakers 1: at least 2 are needed"),
-        (["--utterances", "1"], "--utterances 1: at least 2 are needed"),
-        (["--trials", "0"], "--trials 0: at least 1 is needed"),
+        (["--trial_speakers", "1"], "--trial_speakers 1: the smallest is 2"),
+        (["--utterances", "1"], "--utterances 1: the smallest is 2"),
+        (["--trials", "0"], "--trials 0: the smallest is 1"),
         (["--min_snr", "20", "--max_snr", "10"], "--min_snr 20.0 is above --max_snr 10.0"),
         (["--pitch_spread", "60"], "--pitch_spread 60 is not between 0 and 50"),
     ],

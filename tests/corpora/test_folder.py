@@ -119,7 +119,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 def test_recordings_of_nobody_are_mentioned(tmp_path, capsys):
     touch(make_speakers(tmp_path / "in"), "loose.wav")
     assert run(tmp_path / "in", tmp_path / "out") == 0
-    assert "1 recordings lie in no folder of a speaker" in capsys.readouterr().out
+    assert "1 recordings are in no folder of a speaker" in capsys.readouterr().out
     assert "loose" not in "".join(read_lists(tmp_path / "out").values())
 
 
@@ -142,7 +142,7 @@ def test_no_audio(tmp_path, capsys):
 
 def test_audio_but_no_folders_of_speakers(tmp_path, capsys):
     touch(tmp_path / "in", "1.wav", "2.wav")
-    check_refusal(tmp_path / "in", tmp_path / "out", capsys, "2 recordings lie in", "folders of")
+    check_refusal(tmp_path / "in", tmp_path / "out", capsys, "2 recordings are in", "folders of")
 
 
 def test_too_few_speakers(tmp_path, capsys):

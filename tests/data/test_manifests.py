@@ -255,7 +255,7 @@ def test_one_file_by_two_names(corpus):
 def test_all_problems_of_the_audio_in_the_order_of_the_lines(corpus):
     corpus.add("anna/2", 0, num_samples=1)
     corpus.lines += [f"anna/none{i} 0 -1" for i in range(20)]
-    lines = corpus.problems(num_workers=3).split("\n")
+    lines = corpus.problems().split("\n")
     assert [line.split(":")[0] for line in lines[:-1]] == [f"line {i}" for i in range(3, 13)]
     assert lines[-1] == "... and 11 more problems like these"
 
@@ -277,7 +277,7 @@ def test_missing_data_directory(corpus):
 
 def test_folder_that_cannot_be_made(corpus):
     (corpus.folder / "out").write_text("a file")
-    with pytest.raises(InputError, match=r"/out: can't be made \(File exists\)"):
+    with pytest.raises(InputError, match=r"/out: can't be written \(File exists\)"):
         corpus.prepare()
 
 
@@ -288,13 +288,13 @@ def test_folder_that_cannot_be_made(corpus):
 def opened(monkeypatch):
     """The names of the folders of the audio that is opened."""
     folders = []
-    check = audio_check._check_is_file
+    check = audio_check._file_size
 
     def noting(path):
         folders.append(os.path.basename(os.path.dirname(path)))
         return check(path)
 
-    monkeypatch.setattr(audio_check, "_check_is_file", noting)
+    monkeypatch.setattr(audio_check, "_file_size", noting)
     return folders
 
 

@@ -66,7 +66,7 @@ def test_a_huge_gap_is_no_work(tmp_path):
 
 
 def test_one_speaker(tmp_path):
-    message = ": has one speaker only: training needs two or more"
+    message = ": has only one speaker: training needs two or more"
     assert_problem(tmp_path, ["a 0 -1", "b 0 -1"], message)
 
 

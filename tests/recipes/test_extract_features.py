@@ -205,7 +205,7 @@ def test_windows_give_the_input_that_audio_from_their_place_does(corpus, extract
 def test_training_without_audio(corpus, extract, tmp_path, monkeypatch, settings, feature_format):
     extract(**corpus, feature_format=feature_format)
     nowhere = {"train_data_dir": "nowhere", "valid_data_dir": "nowhere"}
-    stored = {"features": "stored", "feature_dir": tmp_path / "features", "number_of_epochs": 1}
+    stored = {"train_on": "features", "feature_dir": tmp_path / "features", "number_of_epochs": 1}
     train(corpus | nowhere | stored | settings | {"out_dir": tmp_path / "out"})
     assert list((tmp_path / "out").glob("model_*.pt"))
     rows = (tmp_path / "out" / "manifests" / "train.csv").read_text().splitlines()
@@ -216,7 +216,7 @@ def test_training_without_audio(corpus, extract, tmp_path, monkeypatch, settings
 def test_a_model_of_stored_features_verifies_audio_against_its_cohort(extract, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", num_speakers=8)
     extract(**corpus)
-    stored = {"features": "stored", "feature_dir": tmp_path / "features"}
+    stored = {"train_on": "features", "feature_dir": tmp_path / "features"}
     # Long enough for embeddings that differ.
     stored |= {"number_of_epochs": 10, "average_decay": 0}
     train(corpus | stored | {"out_dir": tmp_path / "out"})
@@ -229,7 +229,7 @@ def test_a_model_of_stored_features_verifies_audio_against_its_cohort(extract, t
 
 def test_features_of_another_number_of_mels(corpus, extract, tmp_path):
     extract(**corpus, num_mels=40)
-    stored = {"features": "stored", "feature_dir": tmp_path / "features"}
+    stored = {"train_on": "features", "feature_dir": tmp_path / "features"}
     with pytest.raises(InputError, match=r"labels.txt:1: .*u.0.npy has 40 features a frame, not"):
         train(corpus | stored | {"out_dir": tmp_path / "out"})
 
@@ -241,13 +241,13 @@ def test_a_program_in_place_of_features_is_not_run(corpus, extract, tmp_path):
 
     extract(**corpus, feature_format="pickle")
     (tmp_path / "features" / "s1" / "u.3.pickle").write_bytes(pickle.dumps(Malice()))
-    stored = {"features": "stored", "feature_dir": tmp_path / "features"}
+    stored = {"train_on": "features", "feature_dir": tmp_path / "features"}
     with pytest.raises(InputError, match=r"labels.txt:8: .*u.3.pickle holds posix.mkdir"):
         train(corpus | stored | {"out_dir": tmp_path / "out"})
     assert not (tmp_path / "executed").exists()
 
 
 def test_features_that_are_not_there(corpus, tmp_path):
-    stored = {"features": "stored", "feature_dir": tmp_path}
+    stored = {"train_on": "features", "feature_dir": tmp_path}
     with pytest.raises(InputError, match=r"no feature file .*s0/u.0 \(tried .* .npy .pick"):
         train(corpus | stored | {"out_dir": tmp_path / "out"})

@@ -20,7 +20,7 @@ from timing import interleaved, timed
 from local.audio.packed import PackedAudio
 from local.audio.packed_index import read_index
 from local.audio.packing import pack_audio
-from local.audio.reading import cut_window, read_chunk
+from local.audio.reading import cut_chunk, read_chunk
 from local.errors import Problems
 from local.features.files import read_features, write_features
 from local.lists.file_lists import Recordings
@@ -163,7 +163,7 @@ class Corpus:
         def read_all():
             for item in webdataset.WebDataset(path, shardshuffle=False):
                 samples, _ = soundfile.read(io.BytesIO(item["wav"]), dtype="int16")
-                cut_window(samples, CHUNK, self.rng)
+                cut_chunk(samples, CHUNK, self.rng)
 
         return read_all
 
