@@ -24,14 +24,14 @@ from local.export.speechbrain_dir import compare, write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 
 ONNX_FILES = {"model.onnx": "waveform", "model_features.onnx": "features"}
-# What each file is; those that are not there are not told of.
+# What each file is, of those that an export can have.
 CONTENTS = {
     "README.md": "model card: the licence is for you to fill in",
-    "hyperparams.yaml": "SpeechBrain: the model and its source",
+    "custom_interface.py": "SpeechBrain: the code of the model",
+    "hyperparams.yaml": "SpeechBrain: the settings of the model",
     "embedding_model.ckpt": "SpeechBrain: weights",
     "classifier.ckpt": "SpeechBrain: weights of the classifier of the training speakers",
     "label_encoder.ckpt": "SpeechBrain: their labels",
-    "config.json": "Hugging Face Hub: what loads the model",
     "model.yaml": "this recipe: the model",
     "config.pkl": "this recipe: the settings of the training",
     "model_*.pt": "this recipe: weights, without the optimizer",
@@ -60,7 +60,7 @@ def export(hparams):
     """
     export_dir = Path(hparams["export_dir"])
     refuse_existing(export_dir)
-    trained = read_trained(hparams["model_dir"])
+    trained = read_trained(hparams["model_dir"], hparams["threshold"])
     results = read_results(hparams["model_dir"], hparams["metrics"])
     with new_directory(export_dir) as folder:
         write_speechbrain(trained, folder)
@@ -81,10 +81,14 @@ def print_results(export_dir, cosine, differences):
     for name, difference in differences.items():
         print(f"{name}: embeddings differ by up to {difference:.1e} of their largest value")
     print(
-        "\nTo use it, anywhere:\n"
-        "    from speechbrain.inference.speaker import SpeakerRecognition\n"
-        f"    model = SpeakerRecognition.from_hparams(source={str(export_dir.resolve())!r})\n"
-        "    score, _ = model.verify_files('one.wav', 'another.wav')"
+        "\nTo use it, anywhere (custom_interface.py is code, which this runs):\n"
+        "    from speechbrain.inference.interfaces import foreign_class\n"
+        "    model = foreign_class(\n"
+        f"        source={str(export_dir.resolve())!r},\n"
+        '        pymodule_file="custom_interface.py",\n'
+        '        classname="SpeakerVerification",\n'
+        "    )\n"
+        '    score, is_one_speaker = model.verify_files("one.wav", "another.wav")'
     )
 
 
