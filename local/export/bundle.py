@@ -123,7 +123,8 @@ def _is_own_import(node):
 def _defined_names(text):
     """The names that a module itself gives to something, outside of functions and classes."""
     symbols = symtable.symtable(text, "module", "exec").get_symbols()
-    return [s.get_name() for s in symbols if s.is_assigned() and not s.is_imported()]
+    names = [s.get_name() for s in symbols if s.is_assigned() and not s.is_imported()]
+    return [name for name in names if name != "__all__"]
 
 
 def _library_imports(tree):

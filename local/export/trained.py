@@ -1,6 +1,7 @@
 """A model directory to all that is known of the model: weights, threshold, the run that made it."""
 
 import logging
+import math
 import os
 import pickle
 import shutil
@@ -65,22 +66,22 @@ def read_trained(model_dir, threshold=None):
     model["extractor"].eval()
     content = torch.load(model["path"], map_location="cpu", weights_only=True)
     weights = {key: content[key] for key in KEPT if key in content}
-    weights["threshold"] = _checked(
-        weights.get("threshold") if threshold is None else threshold, model["path"]
-    )
+    weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
     classifier = _make_classifier(weights.get("classifier"), model["path"])
     return Trained(Path(model_dir), model, weights, read_config(model_dir), classifier)
 
 
-def _checked(threshold, path):
-    if threshold is None:
+def _threshold(given, validated, path):
+    if given is not None:
+        if isinstance(given, bool | str) or not -1 <= given <= 1:
+            raise InputError(f"threshold: is a cosine, from -1 to 1, not {given!r}")
+        return float(given)
+    if validated is None or not math.isfinite(validated):
         raise InputError(
             f"{path}: holds no threshold for decisions: give --threshold, such as that of the EER "
             "in recipes/verify.py with the cosine back-end and no score normalisation"
         )
-    if isinstance(threshold, bool | str) or not -1 <= threshold <= 1:
-        raise InputError(f"threshold: is a cosine, from -1 to 1, not {threshold!r}")
-    return float(threshold)
+    return validated
 
 
 def _make_classifier(state, path):
