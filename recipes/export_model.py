@@ -24,20 +24,6 @@ from local.export.speechbrain_dir import compare, write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 
 ONNX_FILES = {"model.onnx": "waveform", "model_features.onnx": "features"}
-# What each file is, of those that an export can have.
-CONTENTS = {
-    "README.md": "model card: the licence is for you to fill in",
-    "custom_interface.py": "SpeechBrain: the code of the model",
-    "hyperparams.yaml": "SpeechBrain: the settings of the model",
-    "embedding_model.ckpt": "SpeechBrain: weights",
-    "classifier.ckpt": "SpeechBrain: weights of the classifier of the training speakers",
-    "label_encoder.ckpt": "SpeechBrain: their labels",
-    "model.yaml": "this recipe: the model",
-    "config.pkl": "this recipe: the settings of the training",
-    "model_*.pt": "this recipe: weights, without the optimizer",
-    "model.onnx": "ONNX: waveforms to embeddings",
-    "model_features.onnx": "ONNX: log-mel features to embeddings",
-}
 
 
 def write_onnx_files(model, folder):
@@ -72,11 +58,9 @@ def export(hparams):
 
 
 def print_results(export_dir, cosine, differences):
-    """What is there, how well it agrees with the model, and how to load it."""
-    print(f"{export_dir}:")
-    for pattern, what in CONTENTS.items():
-        for path in export_dir.glob(pattern):
-            print(f"  {path.name:<22} {what}")
+    """Says what was written, how well it agrees with the model, and how to load it."""
+    print(f"{export_dir}: {', '.join(sorted(path.name for path in export_dir.iterdir()))}")
+    print("README.md is the model card: its licence is for you to fill in.")
     print(f"\nEmbedding of a drawn voice by SpeechBrain and by this recipe: cosine {cosine:.7f}")
     for name, difference in differences.items():
         print(f"{name}: embeddings differ by up to {difference:.1e} of their largest value")

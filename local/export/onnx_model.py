@@ -114,7 +114,7 @@ def _exported(network, kind, num_mels, sample_rate):
     name, what = KINDS[kind]
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=1)
     example = torch.zeros(2, 8000) if kind == "waveform" else torch.zeros(2, 50, num_mels)
-    with torch.no_grad(), _quiet(), _any_batch_size():
+    with torch.no_grad(), _exportable():
         program = torch.onnx.export(
             network.to(memory_format=torch.contiguous_format),
             (example,),
@@ -136,25 +136,23 @@ def _exported(network, kind, num_mels, sample_rate):
 
 
 @contextlib.contextmanager
-def _quiet():
-    """Without the exporter's warnings, which are of use only to its authors."""
+def _exportable():
+    """No warnings of the exporter, and a mask in SpeechBrain's pooling for any batch size.
+
+    The mask is all ones, but SpeechBrain asks for the batch size as a number to make it.
+    """
+
+    def ones(lengths, max_len, device):
+        return torch.ones(lengths.shape[0], max_len, device=device)
+
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mock.patch.object(ECAPA_TDNN, "length_to_mask", ones):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
-
-
-def _any_batch_size():
-    """Lets SpeechBrain's pooling make its mask, which is all ones, while the batch size is open."""
-    return mock.patch.object(
-        ECAPA_TDNN,
-        "length_to_mask",
-        lambda lengths, max_len, device: torch.ones(lengths.shape[0], max_len, device=device),
-    )
 
 
 def _difference(path, kind, features, extractor, sample_rate):
