@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 
-from local.atomic import replacing
 from local.errors import InputError
 from local.model_files.model_dir import CONFIG_FILE, MODEL_FILE, load_model, save_weights
 from local.models.embedding import SpeakerClassifier
@@ -33,7 +31,7 @@ class Trained(NamedTuple):
     weights : dict
         What the newest weights hold of `KEPT`; the threshold is always there.
     config : dict
-        The settings of the training, plain; empty if they are not known.
+        The settings of the training; empty if they are not known.
     classifier : SpeakerClassifier or None
         That of the training speakers, if the weights hold one.
     """
@@ -125,29 +123,6 @@ def read_config(model_dir):
 
 
 def write_model_dir(trained, folder):
-    """Writes model.yaml, the weights and config.pkl, as `load_model` reads them.
-
-    The settings lose the folders of absolute paths, which concern nobody else.
-    """
+    """Writes model.yaml and the weights, as `load_model` reads them."""
     shutil.copyfile(trained.folder / MODEL_FILE, folder / MODEL_FILE)
     save_weights(folder, trained.weights)
-    if trained.config:
-        with replacing(folder / CONFIG_FILE) as temporary:
-            temporary.write_bytes(pickle.dumps(without_folders(trained.config)))
-
-
-def without_folders(value):
-    """Settings with the last part of each absolute path only.
-
-    Example
-    -------
-    >>> without_folders({"out_dir": "/home/anna/results/a", "cohort": ["/data/c.csv", "b/d.csv"]})
-    {'out_dir': 'a', 'cohort': ['c.csv', 'b/d.csv']}
-    """
-    if isinstance(value, dict):
-        return {key: without_folders(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_folders(item) for item in value]
-    if isinstance(value, str) and os.path.isabs(value):
-        return Path(value).name
-    return value

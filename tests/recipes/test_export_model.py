@@ -15,13 +15,12 @@ from corpora import as_arguments
 from exports import ROOT, make_model_dir, write_weights
 
 from local.errors import InputError
-from local.export.trained import read_config, read_trained
+from local.export.trained import read_trained
 from local.model_files.model_dir import load_model
 
 FILES = {
     "README.md",
     "classifier.ckpt",
-    "config.pkl",
     "custom_interface.py",
     "embedding_model.ckpt",
     "hyperparams.yaml",
@@ -127,15 +126,6 @@ def test_onnx_is_written_when_asked_for(export, monkeypatch, capsys):
     assert kinds == ["waveform", "features"]
     assert "model_features.onnx: embeddings differ by up to 2.5e-06" in (capsys.readouterr().out)
     assert "onnxruntime.InferenceSession" in (folder / "README.md").read_text()
-
-
-def test_settings_lose_their_folders(export, model_dir):
-    config = read_config(model_dir)
-    config["train_data_dir"] = "/home/anna/corpus"
-    (model_dir / "config.pkl").write_bytes(pickle.dumps(config))
-    exported = read_config(export())
-    assert exported["train_data_dir"] == "corpus" and exported["out_dir"] == "model"
-    assert exported["num_speakers"] == 3 and exported["classifier"] == config["classifier"]
 
 
 # --- refused
