@@ -123,7 +123,8 @@ def read_results(model_dir, metrics_path=None):
     Returns
     -------
     results : dict
-        Empty if no file is named and none is in model_dir.
+        For the name of each system ("" if there is only one) its summary, with (what, value) rows
+        for the card under "rows". Empty if no file is named and none is in model_dir.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def read_results(model_dir, metrics_path=None):
     """
     path = Path(metrics_path or Path(model_dir) / METRICS_FILE)
     if not metrics_path and not path.exists():
-        return []
+        return {}
     try:
         metrics = json.loads(read_text(path))
         systems = metrics.get("systems", {"": metrics})

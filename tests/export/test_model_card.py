@@ -136,7 +136,7 @@ def test_other_files_are_refused_as_metrics(tmp_path, text):
 
 
 def test_named_metrics_must_be_there(tmp_path):
-    assert read_results(tmp_path) == []
+    assert read_results(tmp_path) == {}
     with pytest.raises(InputError, match="none.json: can't be read"):
         read_results(tmp_path, tmp_path / "none.json")
 
