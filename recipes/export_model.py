@@ -24,20 +24,6 @@ from local.export.speechbrain_dir import compare, write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 
 ONNX_FILES = {"model.onnx": "waveform", "model_features.onnx": "features"}
-# What each file is; those that are not there are not told of.
-CONTENTS = {
-    "README.md": "model card: the licence is for you to fill in",
-    "hyperparams.yaml": "SpeechBrain: the model and its source",
-    "embedding_model.ckpt": "SpeechBrain: weights",
-    "classifier.ckpt": "SpeechBrain: weights of the classifier of the training speakers",
-    "label_encoder.ckpt": "SpeechBrain: their labels",
-    "config.json": "Hugging Face Hub: what loads the model",
-    "model.yaml": "this recipe: the model",
-    "config.pkl": "this recipe: the settings of the training",
-    "model_*.pt": "this recipe: weights, without the optimizer",
-    "model.onnx": "ONNX: waveforms to embeddings",
-    "model_features.onnx": "ONNX: log-mel features to embeddings",
-}
 
 
 def write_onnx_files(model, folder):
@@ -60,7 +46,7 @@ def export(hparams):
     """
     export_dir = Path(hparams["export_dir"])
     refuse_existing(export_dir)
-    trained = read_trained(hparams["model_dir"])
+    trained = read_trained(hparams["model_dir"], hparams["threshold"])
     results = read_results(hparams["model_dir"], hparams["metrics"])
     with new_directory(export_dir) as folder:
         write_speechbrain(trained, folder)
@@ -72,19 +58,21 @@ def export(hparams):
 
 
 def print_results(export_dir, cosine, differences):
-    """What is there, how well it agrees with the model, and how to load it."""
-    print(f"{export_dir}:")
-    for pattern, what in CONTENTS.items():
-        for path in export_dir.glob(pattern):
-            print(f"  {path.name:<22} {what}")
+    """Says what was written, how well it agrees with the model, and how to load it."""
+    print(f"{export_dir}: {', '.join(sorted(path.name for path in export_dir.iterdir()))}")
+    print("README.md is the model card: its licence is for you to fill in.")
     print(f"\nEmbedding of a drawn voice by SpeechBrain and by this recipe: cosine {cosine:.7f}")
     for name, difference in differences.items():
         print(f"{name}: embeddings differ by up to {difference:.1e} of their largest value")
     print(
-        "\nTo use it, anywhere:\n"
-        "    from speechbrain.inference.speaker import SpeakerRecognition\n"
-        f"    model = SpeakerRecognition.from_hparams(source={str(export_dir.resolve())!r})\n"
-        "    score, _ = model.verify_files('one.wav', 'another.wav')"
+        "\nTo use it, anywhere (custom_interface.py is code, which this runs):\n"
+        "    from speechbrain.inference.interfaces import foreign_class\n"
+        "    model = foreign_class(\n"
+        f"        source={str(export_dir.resolve())!r},\n"
+        '        pymodule_file="custom_interface.py",\n'
+        '        classname="SpeakerVerification",\n'
+        "    )\n"
+        '    score, is_one_speaker = model.verify_files("one.wav", "another.wav")'
     )
 
 

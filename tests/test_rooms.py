@@ -24,7 +24,7 @@ MAY_USE = {
     "scoring": {"data", "lists"},
     "evaluation": {"scoring", "lists"},
     "report": {"evaluation"},
-    "export": {"data", "evaluation", "model_files"},
+    "export": {"data", "evaluation", "model_files", "models"},
     "corpora": {"audio", "command_line"},
 }
 # They know neither files nor settings, and lists need not wait for torch.

@@ -1,93 +1,77 @@
-"""What SpeechBrain's inference interfaces call, around the recipe's own modules.
-
-EncoderClassifier computes compute_features(wavs), mean_var_norm(feats, wav_lens),
-embedding_model(feats, wav_lens) and classifier(embeddings). Frames behind the end of an utterance
-must not count anywhere, and only samples tell exactly where it is: hence the second passes on, and
-the third begins with the log-mel features.
-"""
+"""Recordings to embeddings and decisions: what SpeechBrain loads of an exported directory."""
 
 import torch
+from speechbrain.inference.speaker import SpeakerRecognition
 
 
-class ToInt16Scale(torch.nn.Module):
-    """Samples from -1 to 1 on the scale of int16, on which the features are defined.
-
-    Example
-    -------
-    >>> ToInt16Scale()(torch.tensor([[0.5, -1.0]]))
-    tensor([[ 16384., -32768.]])
-    """
-
-    def forward(self, waveforms):
-        return waveforms * 32768.0
-
-
-class PassOn(torch.nn.Module):
-    """Values as they are, whatever their lengths.
-
-    Example
-    -------
-    >>> PassOn()(torch.tensor([[1.0, 2.0]]), torch.tensor([1.0]))
-    tensor([[1., 2.]])
-    """
-
-    def forward(self, values, lengths=None):
-        return values
-
-
-class EmbeddingModel(torch.nn.Module):
-    """Waveforms to embeddings: log-mel features and extractor.
+class SpeakerVerification(SpeakerRecognition):
+    """SpeechBrain's SpeakerRecognition for a model of this recipe, with the model's own threshold.
 
     Arguments
     ---------
-    features, extractor : torch.nn.Module
-        As in the recipe.
+    *args, **kwargs
+        As SpeechBrain's `foreign_class` gives them. The modules are compute_features,
+        embedding_model and, where it is known, the classifier of the training speakers.
     """
 
-    def __init__(self, features, extractor):
-        super().__init__()
-        self.features = features
-        self.extractor = extractor
+    MODULES_NEEDED = ["compute_features", "embedding_model"]
+    HPARAMS_NEEDED = ["threshold"]
 
-    def forward(self, waveforms, relative_lengths=None):
+    def encode_batch(self, wavs, wav_lens=None, normalize=False):
         """Computes embeddings.
 
         Arguments
         ---------
-        waveforms : torch.Tensor
-            (batch, samples) on the scale of int16.
-        relative_lengths : torch.Tensor, optional
-            (batch,) of each utterance, 1 where it fills the batch.
+        wavs : torch.Tensor
+            (batch, samples) or (samples,), from -1 to 1, at the model's rate.
+        wav_lens : torch.Tensor, optional
+            (batch,) of each recording, 1 where it fills the batch. What is behind the end of a
+            recording changes nothing.
+        normalize : bool
+            Only for compatibility: this model has no statistics to normalise embeddings with.
 
         Returns
         -------
         embeddings : torch.Tensor
             (batch, 1, embedding_size)
         """
-        if waveforms.ndim != 2:
-            shape = tuple(waveforms.shape)
+        wavs = torch.atleast_2d(wavs).to(self.device).float()
+        if wavs.ndim != 2:
+            shape = tuple(wavs.shape)
             raise ValueError(f"waveforms must be (batch, samples), of one channel, not {shape}")
-        if relative_lengths is None:
-            relative_lengths = torch.ones(len(waveforms), device=waveforms.device)
-        num_samples = waveforms.shape[1]
-        lengths = (relative_lengths * num_samples).round().long().clamp(1, num_samples)
-        return self.extractor(*self.features(waveforms, lengths)).float().unsqueeze(1)
+        if wav_lens is None:
+            wav_lens = torch.ones(len(wavs))
+        num_samples = wavs.shape[1]
+        lengths = (wav_lens.to(self.device) * num_samples).round().long().clamp(1, num_samples)
+        # The features are defined on the scale of 16-bit samples.
+        features, num_frames = self.mods.compute_features(wavs * 32768.0, lengths)
+        return self.mods.embedding_model(features, num_frames).float().unsqueeze(1)
 
+    def verify_batch(self, wavs1, wavs2, wav1_lens=None, wav2_lens=None, threshold=None):
+        """Cosines of pairs, and whether each is at least the threshold: the model's, or another.
 
-class CosineClassifier(torch.nn.Module):
-    """The training's classifier for embeddings as `EmbeddingModel` gives them.
+        `verify_files` calls this with two files.
+        """
+        score, _ = super().verify_batch(wavs1, wavs2, wav1_lens, wav2_lens)
+        return score, score >= (self.hparams.threshold if threshold is None else threshold)
 
-    Arguments
-    ---------
-    classifier : torch.nn.Module
-        (batch, embedding_size) -> (batch, num_speakers)
-    """
+    def classify_batch(self, wavs, wav_lens=None):
+        """Compares with the speakers of the training.
 
-    def __init__(self, classifier):
-        super().__init__()
-        self.classifier = classifier
+        Returns
+        -------
+        cosines : torch.Tensor
+            (batch, num_speakers)
+        score, index : torch.Tensor
+            (batch,) of the most similar speaker.
+        label : list of str
+            Its label.
+        """
+        cosines = self.mods.classifier(self.encode_batch(wavs, wav_lens).squeeze(1))
+        score, index = cosines.max(dim=-1)
+        self.hparams.label_encoder.ignore_len()
+        return cosines, score, index, self.hparams.label_encoder.decode_torch(index)
 
-    def forward(self, embeddings):
-        """(batch, 1, embedding_size) -> cosines: (batch, 1, num_speakers); or both without 1."""
-        cosines = self.classifier(embeddings.flatten(end_dim=-2))
-        return cosines.unflatten(0, embeddings.shape[:-1])
+    def classify_file(self, path, **kwargs):
+        """`classify_batch` for one file."""
+        return self.classify_batch(self.load_audio(path, **kwargs).unsqueeze(0))

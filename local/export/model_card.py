@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 from local.atomic import read_text
 from local.data.manifest_files import read_manifest
@@ -20,32 +19,15 @@ PATHS = {
     "train_data_dir": "audio",
     "init_from": "began with the weights of",
 }
-# Of the settings of a training, those that a reader wants to know beside the network's.
-SETTINGS = (
-    "loss",
-    "opt_class",
-    "lr_schedule",
-    "number_of_epochs",
-    "validate_every",
-    "batch_size",
-    "chunk_samples",
-    "normalize_over",
-    "max_masked_mels",
-    "average_decay",
-    "seed",
-)
-
-
-class Result(NamedTuple):
-    """The figures of a system: its name, (what, value) rows, and what is to say of them."""
-
-    name: str
-    rows: list
-    remark: str
+# The settings of a training that a reader wants to know, besides those of the network.
+SETTINGS = """
+    loss opt_class lr_schedule number_of_epochs validate_every batch_size chunk_samples
+    normalize_over max_masked_mels average_decay seed
+""".split()
 
 
 def write_card(folder, name, trained, embedding_size, results):
-    """Writes README.md; what is not known is left out.
+    """Writes README.md, and leaves out what is not known.
 
     Arguments
     ---------
@@ -55,7 +37,7 @@ def write_card(folder, name, trained, embedding_size, results):
         What the directory will be called.
     trained : local.export.trained.Trained
     embedding_size : int
-    results : list of Result
+    results : dict
         From `read_results`.
     """
     model = trained.model
@@ -66,7 +48,8 @@ def write_card(folder, name, trained, embedding_size, results):
         embedding_size=embedding_size,
         sample_rate=model["sample_rate"],
         num_parameters=sum(p.numel() for p in model["extractor"].parameters()),
-        num_speakers=trained.classifier and trained.classifier["num_speakers"],
+        threshold=trained.weights["threshold"],
+        num_speakers=trained.classifier and len(trained.classifier.directions),
         step=model["step"],
         weights_name=weight_files(folder)[-1].name,
         has_onnx=(folder / "model.onnx").exists(),
@@ -82,7 +65,7 @@ def write_card(folder, name, trained, embedding_size, results):
 def training_data(manifest_path, config):
     """What is known of the training data: (what, value) rows.
 
-    Of directories and files of the settings only the names are told, not where they are.
+    Directories and files are given by their names alone, not by where they are.
     """
     rows = []
     if manifest_path.is_file():
@@ -105,7 +88,7 @@ def training_data(manifest_path, config):
 
 
 def training_settings(config):
-    """(what, value) rows of the settings of `SETTINGS`, as far as they are there.
+    """(what, value) rows of those of `SETTINGS` that the training had.
 
     Example
     -------
@@ -139,8 +122,9 @@ def read_results(model_dir, metrics_path=None):
 
     Returns
     -------
-    results : list of Result
-        Empty if no file is named and none is in model_dir.
+    results : dict
+        For the name of each system ("" if there is only one) its summary, with (what, value) rows
+        for the card under "rows". Empty if no file is named and none is in model_dir.
 
     Raises
     ------
@@ -149,29 +133,23 @@ def read_results(model_dir, metrics_path=None):
     """
     path = Path(metrics_path or Path(model_dir) / METRICS_FILE)
     if not metrics_path and not path.exists():
-        return []
+        return {}
     try:
         metrics = json.loads(read_text(path))
         systems = metrics.get("systems", {"": metrics})
-        return [_result(name, summary) for name, summary in systems.items()]
+        return {name: summary | {"rows": _rows(summary)} for name, summary in systems.items()}
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is no metrics.json of recipes/verify.py ({error!r})") from error
 
 
-def _result(name, summary):
+def _rows(summary):
     rows = [("trials", f"{summary['num_trials']:,}")]
-    intervals = summary.get("intervals", {})
     for key, what in summary_rows(summary):
         if key == "eer_percent" or key.startswith("min_dcf"):
             decimals, unit = (2, " %") if key == "eer_percent" else (3, "")
-            rows.append((what, _figure(summary[key], intervals.get(key), decimals, unit)))
-    remark = ""
-    if "eer_percent" in intervals:
-        remark = (
-            f"In brackets: 95 % intervals, of {summary['num_draws']:,} draws of the "
-            f"{summary['num_speakers']:,} speakers of the trials."
-        )
-    return Result(name, rows, remark)
+            interval = summary.get("intervals", {}).get(key)
+            rows.append((what, _figure(summary[key], interval, decimals, unit)))
+    return rows
 
 
 def _figure(value, interval, decimals, unit):

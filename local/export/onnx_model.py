@@ -1,4 +1,4 @@
-"""A trained model as ONNX: waveforms, or their features, to embeddings."""
+"""A trained model to an ONNX file, which maps waveforms or their features to embeddings."""
 
 import contextlib
 import copy
@@ -14,9 +14,9 @@ from local.atomic import replacing
 from local.errors import InputError
 from local.export.drawn_voice import drawn_voice
 
-# Of the largest value of an embedding: how far ONNX Runtime may be from torch.
+# How far ONNX Runtime may be from torch, as a share of the largest value of an embedding.
 TOLERANCE = 1e-4
-# What the file is tried on.
+# The recordings that the file is tried on.
 TRIED_SECONDS = (0.02, 1.0, 3.7, 10.0)
 TRIED_BATCHES = (1, 3)
 KINDS = {
@@ -26,11 +26,11 @@ KINDS = {
 
 
 class FeaturesInside(torch.nn.Module):
-    """Waveforms to embeddings by what ONNX has.
+    """Waveforms to embeddings by operations that ONNX has.
 
     A convolution cuts out the frames, windows and transforms them: its kernels are the window times
-    the cosines and sines of the Fourier transform. In float32 it is as exact as the FFT, and
-    log-mel values differ by up to 1e-4.
+    the cosines and sines of the Fourier transform. In float32 it is as exact as the FFT: log-mel
+    values differ by up to 1e-4.
 
     Arguments
     ---------
@@ -68,15 +68,15 @@ class FeaturesInside(torch.nn.Module):
 def write_onnx(model, path, kind="waveform"):
     """Writes a model as an ONNX file, and tries it with ONNX Runtime.
 
-    Any number of recordings of one length go in at once. Output: `embeddings`, float32
-    (batch, embedding_size).
+    The file takes any number of recordings of one length at once. Its output is `embeddings`,
+    float32 (batch, embedding_size).
 
     Arguments
     ---------
     model : dict
-        See `local.model_files.model_dir.load_model`; it is left as it is.
+        From `local.model_files.model_dir.load_model`; it is left as it is.
     path : str or Path
-        Written whole, and only if it gives the embeddings of the model.
+        Is written whole, and only if the file gives the embeddings of the model.
     kind : str
         "waveform": the input is `waveforms`, float32 (batch, samples) from -1 to 1 at the model's
         rate; "features": `features`, float32 (batch, frames, num_mels), normalised.
@@ -91,11 +91,7 @@ def write_onnx(model, path, kind="waveform"):
     ------
     InputError
         If the file can't be written, or the difference is above `TOLERANCE`.
-    ValueError
-        For another kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
     features = copy.deepcopy(model["features"]).cpu()
     extractor = copy.deepcopy(model["extractor"]).cpu().eval()
     network = FeaturesInside(features, extractor) if kind == "waveform" else extractor
@@ -118,7 +114,7 @@ def _exported(network, kind, num_mels, sample_rate):
     name, what = KINDS[kind]
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=1)
     example = torch.zeros(2, 8000) if kind == "waveform" else torch.zeros(2, 50, num_mels)
-    with torch.no_grad(), _quiet(), _without_lengths():
+    with torch.no_grad(), _exportable():
         program = torch.onnx.export(
             network.to(memory_format=torch.contiguous_format),
             (example,),
@@ -128,41 +124,35 @@ def _exported(network, kind, num_mels, sample_rate):
             output_names=["embeddings"],
             verbose=False,
         )
-    content = _without_origins(program.model_proto)
+    content = program.model_proto
+    # The exporter notes lines of code and the folders that they are in.
+    graph = content.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
     content.doc_string = f"Speaker embeddings of {what}, at {sample_rate} Hz."
     onnx.helper.set_model_props(content, {"sample_rate": str(sample_rate)})
     onnx.checker.check_model(content)
     return content.SerializeToString()
 
 
-def _without_origins(content):
-    """Without what the exporter notes of each node: lines of code, and the folders they are in."""
-    graph = content.graph
-    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
-        part.ClearField("metadata_props")
-    return content
-
-
 @contextlib.contextmanager
-def _quiet():
-    """Without what the exporter says of itself."""
+def _exportable():
+    """No warnings of the exporter, and a mask in SpeechBrain's pooling for any batch size.
+
+    The mask is all ones, but SpeechBrain asks for the batch size as a number to make it.
+    """
+
+    def ones(lengths, max_len, device):
+        return torch.ones(lengths.shape[0], max_len, device=device)
+
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mock.patch.object(ECAPA_TDNN, "length_to_mask", ones):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
-
-
-def _without_lengths():
-    """SpeechBrain's pooling asks for the batch size as a number, for a mask of nothing but ones."""
-    return mock.patch.object(
-        ECAPA_TDNN,
-        "length_to_mask",
-        lambda lengths, max_len, device: torch.ones(lengths.shape[0], max_len, device=device),
-    )
 
 
 def _difference(path, kind, features, extractor, sample_rate):
@@ -178,10 +168,8 @@ def _difference(path, kind, features, extractor, sample_rate):
             with torch.no_grad():
                 values, _ = features(waveforms)
                 ours = extractor(values).numpy()
-            given = (
-                waveforms.numpy() / np.float32(32768.0) if kind == "waveform" else values.numpy()
-            )
-            (theirs,) = session.run(["embeddings"], {KINDS[kind][0]: given})
+            inputs = {"waveform": waveforms / 32768.0, "features": values}
+            (theirs,) = session.run(["embeddings"], {KINDS[kind][0]: inputs[kind].numpy()})
             differences.append(np.abs(theirs - ours).max())
             largest = max(largest, np.abs(ours).max())
     # A NaN anywhere makes it NaN.

@@ -1,27 +1,47 @@
-"""A trained model as a directory that SpeechBrain's inference interfaces load without this recipe.
+"""A trained model to a directory that SpeechBrain's `foreign_class` loads without this recipe."""
 
-The source of the model's classes travels in hyperparams.yaml: see `hyperparams.yaml.j2`.
-"""
-
-import json
+import re
 
 import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.inference.interfaces import foreign_class
 
+from local.atomic import read_text
 from local.errors import InputError
 from local.export import interface
-from local.export.bundle import bundle, bundle_name
+from local.export.bundle import PACKAGE, bundle
 from local.export.drawn_voice import drawn_voice
 from local.export.jinja import template
-from local.export.trained import make_classifier
-from local.export.yaml_text import block_text, flow_text, named_modules, with_module
 from local.model_files.model_dir import MODEL_FILE
+from local.models import embedding
 
 LEAST_COSINE = 0.99999
+# The tags of YAML that name something of this recipe: local.models.vgg, VGG.
+_TAG = re.compile(rf"(?<=!)(new|name|apply):({PACKAGE}[\w.]*)\.(\w+)")
+INTERFACE = {"pymodule_file": "custom_interface.py", "classname": "SpeakerVerification"}
+CODE = '''"""The classes that hyperparams.yaml names, and SpeakerVerification, which is loaded by
+
+    from speechbrain.inference.interfaces import foreign_class
+
+    model = foreign_class(
+        source=DIRECTORY, pymodule_file="custom_interface.py", classname="SpeakerVerification"
+    )
+"""
+
+import sys
+import types
+{source}
+
+# SpeechBrain runs this file without making it a module that can be imported. Here it becomes one,
+# so that hyperparams.yaml finds the classes of this file, not those of a model loaded before.
+_module = types.ModuleType(__name__)
+vars(_module).update(globals())
+sys.modules[__name__] = _module
+'''
 
 
 def write_speechbrain(trained, folder):
-    """Writes hyperparams.yaml, config.json and the parameters as .ckpt files.
+    """Writes custom_interface.py, hyperparams.yaml and the parameters as .ckpt files.
 
     Arguments
     ---------
@@ -34,32 +54,28 @@ def write_speechbrain(trained, folder):
     InputError
         If the source of the model can't be brought together: see `local.export.bundle.bundle`.
     """
-    (folder / "hyperparams.yaml").write_text(_hyperparams(trained), encoding="utf-8")
-    model = interface.EmbeddingModel(trained.model["features"], trained.model["extractor"])
-    torch.save(model.state_dict(), folder / "embedding_model.ckpt")
+    model = read_text(trained.folder / MODEL_FILE)
+    modules = {match[2] for match in _TAG.finditer(model)}
+    source = bundle(modules | {interface.__name__, embedding.__name__})
+    (folder / "custom_interface.py").write_text(CODE.replace("{source}", source), encoding="utf-8")
+    (folder / "hyperparams.yaml").write_text(_hyperparams(model, trained), encoding="utf-8")
+    torch.save(trained.model["extractor"].state_dict(), folder / "embedding_model.ckpt")
     if trained.classifier:
-        classifier = interface.CosineClassifier(make_classifier(trained))
-        torch.save(classifier.state_dict(), folder / "classifier.ckpt")
+        torch.save(trained.classifier.state_dict(), folder / "classifier.ckpt")
         labels = CategoricalEncoder()
-        labels.update_from_iterable(map(str, range(trained.classifier["num_speakers"])))
+        labels.update_from_iterable(map(str, range(len(trained.classifier.directions))))
         labels.save(folder / "label_encoder.ckpt")
-    # By this, the Hugging Face Hub knows a model of SpeechBrain.
-    config = json.dumps({"speechbrain_interface": "SpeakerRecognition"}, indent=2)
-    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
 
 
-def _hyperparams(trained):
-    model = block_text(trained.folder / MODEL_FILE, ["features", "extractor"])
-    classifier = flow_text(trained.classifier) if trained.classifier else ""
-    source = bundle(named_modules(model + classifier) | {interface.__name__})
-    name = bundle_name(source)
+def _hyperparams(model, trained):
+    renamed = _TAG.sub(r"\1:custom_interface.\3", model).rstrip()
+    if f":{PACKAGE}." in renamed:
+        raise InputError(
+            f"{trained.folder / MODEL_FILE}: of the recipe's modules, only !new, !name and !apply "
+            "can be exported"
+        )
     return template("hyperparams.yaml.j2").render(
-        module=name,
-        source=source.rstrip(),
-        sample_rate=trained.model["sample_rate"],
-        model=with_module(model, name).rstrip(),
-        classifier=with_module(classifier, name),
-        num_speakers=trained.classifier and trained.classifier["num_speakers"],
+        model=renamed, threshold=trained.weights["threshold"], classifier=trained.classifier
     )
 
 
@@ -77,10 +93,8 @@ def compare(trained, folder):
     InputError
         If it is not above `LEAST_COSINE`.
     """
-    from speechbrain.inference.speaker import SpeakerRecognition
-
     samples = torch.from_numpy(drawn_voice(trained.model["sample_rate"]))[None]
-    exported = SpeakerRecognition.from_hparams(source=str(folder), run_opts={"device": "cpu"})
+    exported = foreign_class(source=str(folder), run_opts={"device": "cpu"}, **INTERFACE)
     with torch.inference_mode():
         theirs = exported.encode_batch(samples / 32768.0)[0, 0]
         ours = trained.model["extractor"](*trained.model["features"](samples))[0]

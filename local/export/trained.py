@@ -1,21 +1,23 @@
-"""What is known of a trained model: itself, its weights, and the run that made it."""
+"""A model directory to all that is known of the model: weights, threshold, the run that made it."""
 
-import os
+import logging
+import math
 import pickle
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 
-from local.atomic import replacing
 from local.errors import InputError
-from local.export.yaml_text import flow_text
 from local.model_files.model_dir import CONFIG_FILE, MODEL_FILE, load_model, save_weights
+from local.models.embedding import SpeakerClassifier
 
-# Of the weights: the optimizer, two thirds of them, serves only the training that made it.
-KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent")
+logger = logging.getLogger(__name__)
+
+# What an export keeps of the weights. The optimizer, two thirds of the file, serves only the
+# training that made it.
+KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold")
 
 
 class Trained(NamedTuple):
@@ -27,43 +29,70 @@ class Trained(NamedTuple):
     model : dict
         From `local.model_files.model_dir.load_model`, in evaluation mode.
     weights : dict
-        What the newest weights hold of `KEPT`.
+        What the newest weights hold of `KEPT`; the threshold is always there.
     config : dict
-        The settings of the training, plain; empty if they are not known.
-    classifier : dict or None
-        The class of the classifier with its arguments, as in config; None if there are no weights
-        of it.
+        The settings of the training; empty if they are not known.
+    classifier : SpeakerClassifier or None
+        That of the training speakers, if the weights hold one.
     """
 
     folder: Path
     model: dict
     weights: dict
     config: dict
-    classifier: dict | None
+    classifier: SpeakerClassifier | None
 
 
-def read_trained(model_dir):
+def read_trained(model_dir, threshold=None):
     """Reads a model directory.
 
     Arguments
     ---------
     model_dir : str or Path
         The out_dir of a training run, or what else `load_model` takes.
+    threshold : float, optional
+        The cosine from which on two recordings are of one speaker, in place of the one that the
+        weights hold: that of the EER in validation.
 
     Raises
     ------
     InputError
-        If there is no model, its weights or config.pkl can't be read, or they don't fit together.
+        If there is no model, its weights or config.pkl can't be read, or the threshold is not
+        known or not a cosine.
     """
     model = load_model(model_dir)
     model["extractor"].eval()
     content = torch.load(model["path"], map_location="cpu", weights_only=True)
     weights = {key: content[key] for key in KEPT if key in content}
-    config = read_config(model_dir)
-    trained = Trained(Path(model_dir), model, weights, config, _classifier_of(weights, config))
-    if trained.classifier:
-        make_classifier(trained)
-    return trained
+    weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
+    classifier = _make_classifier(weights.get("classifier"), model["path"])
+    return Trained(Path(model_dir), model, weights, read_config(model_dir), classifier)
+
+
+def _threshold(given, validated, path):
+    if given is not None:
+        if isinstance(given, bool | str) or not -1 <= given <= 1:
+            raise InputError(f"threshold: is a cosine, from -1 to 1, not {given!r}")
+        return float(given)
+    if validated is None or not math.isfinite(validated):
+        raise InputError(
+            f"{path}: holds no threshold for decisions: give --threshold, such as that of the EER "
+            "in recipes/verify.py with the cosine back-end and no score normalisation"
+        )
+    return validated
+
+
+def _make_classifier(state, path):
+    if not state:
+        return None
+    if "directions" not in state:
+        logger.warning(f"{path}: its classifier is not one of this recipe, and is left out")
+        return None
+    num_speakers, embedding_size = state["directions"].shape
+    has_projection = any(key.startswith("projection") for key in state)
+    classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
+    classifier.load_state_dict(state)
+    return classifier.eval()
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -93,68 +122,7 @@ def read_config(model_dir):
     return config
 
 
-def _classifier_of(weights, config):
-    """By the settings of the training; where there are none, by the weights."""
-    state = weights.get("classifier")
-    if not state:
-        return None
-    kind, num_speakers = config.get("classifier"), config.get("num_speakers")
-    if num_speakers and isinstance(kind, dict) and str(kind.get("class")).startswith("!name:"):
-        name = kind["class"].removeprefix("!name:")
-        return kind | {"class": f"!new:{name}", "num_speakers": num_speakers}
-    if "directions" not in state:
-        raise InputError(f"the classifier of the weights is unknown, as there is no {CONFIG_FILE}")
-    num_speakers, embedding_size = state["directions"].shape
-    return {
-        "class": "!new:local.models.embedding.SpeakerClassifier",
-        "embedding_size": embedding_size,
-        "num_speakers": num_speakers,
-        "projection": any(key.startswith("projection") for key in state),
-    }
-
-
-def make_classifier(trained):
-    """The classifier with its weights.
-
-    Raises
-    ------
-    InputError
-        If there is no such class, or the weights are of another one.
-    """
-    text = f"classifier: {flow_text(trained.classifier)}"
-    try:
-        classifier = load_hyperpyyaml(text)["classifier"]
-        classifier.load_state_dict(trained.weights["classifier"])
-    except (RuntimeError, ImportError, ValueError, TypeError) as error:
-        path = trained.model["path"]
-        raise InputError(f"{path}: does not fit the {text}: {error}") from error
-    return classifier.eval()
-
-
 def write_model_dir(trained, folder):
-    """Writes model.yaml, the weights and config.pkl, as `load_model` reads them.
-
-    The folders of absolute paths are left out of the settings: they are nobody else's concern.
-    """
+    """Writes model.yaml and the weights, as `load_model` reads them."""
     shutil.copyfile(trained.folder / MODEL_FILE, folder / MODEL_FILE)
     save_weights(folder, trained.weights)
-    if trained.config:
-        with replacing(folder / CONFIG_FILE) as temporary:
-            temporary.write_bytes(pickle.dumps(without_folders(trained.config)))
-
-
-def without_folders(value):
-    """Settings with the last part of each absolute path only.
-
-    Example
-    -------
-    >>> without_folders({"out_dir": "/home/anna/results/a", "cohort": ["/data/c.csv", "b/d.csv"]})
-    {'out_dir': 'a', 'cohort': ['c.csv', 'b/d.csv']}
-    """
-    if isinstance(value, dict):
-        return {key: without_folders(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_folders(item) for item in value]
-    if isinstance(value, str) and os.path.isabs(value):
-        return Path(value).name
-    return value

@@ -1,18 +1,14 @@
-"""Modules as one text, and the definition of a model in YAML."""
+"""Modules of the recipe as one text."""
 
 import ast
 import importlib
 
 import pytest
 import torch
-from hyperpyyaml import load_hyperpyyaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 import local
 from local.errors import InputError
-from local.export.bundle import bundle, bundle_name, split_path
-from local.export.yaml_text import block_text, flow_text, named_modules, with_module
+from local.export.bundle import bundle
 from local.models.vgg import VGG
 
 
@@ -36,11 +32,11 @@ def run(source):
 
 
 def test_bundle_computes_the_same():
-    torch.manual_seed(0)
     own = VGG([4, 8])
     theirs = run(bundle(["local.models.vgg"]))["VGG"]([4, 8])
     theirs.load_state_dict(own.state_dict())
-    features, lengths = torch.randn(2, 40, 80), torch.tensor([40, 25])
+    features = torch.randn(2, 40, 80, generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([40, 25])
     assert torch.equal(theirs(features, lengths)[0], own(features, lengths)[0])
 
 
@@ -51,7 +47,7 @@ def test_bundle_imports_libraries_only():
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert tree.body[: len(imports)] == imports
     names = [getattr(node, "module", None) or node.names[0].name for node in imports]
-    assert {name.split(".")[0] for name in names} == {"math", "numpy", "speechbrain", "torch"}
+    assert "local" not in {name.split(".")[0] for name in names}
 
 
 def test_what_is_needed_comes_first_and_once(write_modules):
@@ -66,11 +62,6 @@ def test_what_is_needed_comes_first_and_once(write_modules):
     assert source.count("base = [1]") == 1 and "# why" in source and "Doc." not in source
 
 
-def test_order_of_the_names_does_not_matter():
-    names = ["local.features.log_mel", "local.models.vgg", "local.models.pooling"]
-    assert bundle(names) == bundle(names[::-1])
-
-
 @pytest.mark.parametrize(
     "first, second",
     [
@@ -83,7 +74,7 @@ def test_order_of_the_names_does_not_matter():
 )
 def test_clashing_names_are_refused(write_modules, first, second):
     write_modules(first=first, second=second)
-    with pytest.raises(InputError, match="local.second and local.first both have a name 'same'"):
+    with pytest.raises(InputError, match="local.second and local.first use the name 'same'"):
         bundle(["local.first", "local.second"])
 
 
@@ -105,7 +96,7 @@ def test_the_same_imports_do_not_clash(write_modules):
         "from .ends import Ends\n",
         "from local.models.ends import *\n",
         "def later():\n    from local.models.ends import Ends\n",
-        "from local.models.pooling import length_mask\n",  # which it only imports itself
+        "from local.models.pooling import nothing\n",
     ],
 )
 def test_imports_that_do_not_give_names_as_they_are_are_refused(write_modules, text):
@@ -114,59 +105,17 @@ def test_imports_that_do_not_give_names_as_they_are_are_refused(write_modules, t
         bundle(["local.wrong"])
 
 
+def test_names_that_a_module_hands_on_are_found(write_modules):
+    write_modules(
+        lowest="base = [1]\n",
+        middle="from local.lowest import base\n\n__all__ = ['base']\n",
+        top="from local.middle import base\n\n__all__ = ['top']\ntop = base + [2]\n",
+    )
+    assert run(bundle(["local.top"]))["top"] == [1, 2]
+
+
 def test_unknown_modules_are_refused(write_modules):
     write_modules(wrong="from local.nowhere import name\n")
     for name in ("local.nowhere", "local.wrong"):
         with pytest.raises(InputError, match="local.nowhere: there is no such module"):
             bundle([name])
-    with pytest.raises(InputError, match="nowhere.at.all: there is no such module"):
-        split_path("nowhere.at.all")
-
-
-def test_name_is_of_the_source():
-    assert bundle_name("a = 1") == bundle_name("a = 1") != bundle_name("a = 2")
-    assert bundle_name("a = 1").isidentifier()
-
-
-# Not every character: hyperpyyaml writes YAML once more, and folds long lines at colons, too.
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text("ab1_-./é"),
-    lambda items: (
-        st.lists(items) | st.dictionaries(st.sampled_from(["alpha", "beta_2", "C"]), items)
-    ),
-)
-
-
-@given(plain)
-def test_plain_settings_survive_as_a_line_of_yaml(value):
-    text = flow_text({"class": "!new:builtins.list", "arguments": [[value]]})
-    assert "\n" not in text
-    assert load_hyperpyyaml(f"x: {text}")["x"] == [value]
-
-
-def test_nested_objects_are_made():
-    text = flow_text(
-        {"class": "!new:torch.nn.Sequential", "arguments": [{"class": "!new:torch.nn.ReLU"}]}
-    )
-    assert isinstance(load_hyperpyyaml(f"x: {text}")["x"][0], torch.nn.ReLU)
-
-
-def test_definition_names_another_module(tmp_path):
-    path = tmp_path / "model.yaml"
-    path.write_text(
-        "rate: 3\n"
-        "front_end: !new:local.models.vgg.VGG\n"
-        "  channels: !apply:local.models.vgg.vgg_channels [2, 8]\n"
-        "norm: !name:torch.nn.BatchNorm1d\n"
-        "pooling: !name:local.models.pooling.Statistics\n"
-    )
-    text = block_text(path, ["front_end", "norm", "pooling"])
-    assert named_modules(text) == {"local.models.vgg", "local.models.pooling"}
-    renamed = with_module(text, "other")
-    assert "front_end: !new:other.VGG\n" in renamed and "!apply:other.vgg_channels" in renamed
-    assert "!name:torch.nn.BatchNorm1d" in renamed and "rate" not in renamed
-
-
-def test_tags_of_whole_modules_are_refused():
-    with pytest.raises(InputError, match="!module:local.models.ends: can't be exported"):
-        with_module("ends: !module:local.models.ends", "other")

@@ -81,6 +81,13 @@ def test_onnx_is_told_of_where_it_is(card_of):
     assert "onnx" in front_matter(card)[0]["tags"] and "voices/model.onnx" in card
 
 
+def test_card_shows_the_call_and_says_that_it_runs_code(card_of):
+    card = card_of()
+    assert 'source="voices"' in card and 'pymodule_file="custom_interface.py"' in card
+    assert "`custom_interface.py` is code, and this call runs it: read it before" in card
+    assert "a cosine of 0.375 on" in card
+
+
 def test_without_a_verification_the_eer_of_the_weights_is_told(card_of):
     card = card_of()
     assert "EER 3.46 % on the validation trials" in card and "chosen on the same\ntrials" in card
@@ -129,7 +136,7 @@ def test_other_files_are_refused_as_metrics(tmp_path, text):
 
 
 def test_named_metrics_must_be_there(tmp_path):
-    assert read_results(tmp_path) == []
+    assert read_results(tmp_path) == {}
     with pytest.raises(InputError, match="none.json: can't be read"):
         read_results(tmp_path, tmp_path / "none.json")
 

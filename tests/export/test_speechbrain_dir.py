@@ -1,6 +1,7 @@
 """Exported models, loaded by SpeechBrain in a process that knows nothing of this repository."""
 
 import importlib
+import re
 
 import numpy as np
 import pytest
@@ -15,17 +16,14 @@ from exports import (
     own_embeddings,
     write_weights,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 import local
 from local.atomic import new_directory
-from local.export.interface import EmbeddingModel
+from local.errors import InputError
 from local.export.speechbrain_dir import write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 from local.lists.trials import Trials
 from local.model_files.model_dir import load_model
-from local.models.pooling import POOLINGS
 from local.scoring.cosine import cosine_scores
 
 OTHER_FRONT_END = '''
@@ -38,14 +36,15 @@ class Turned(VGG):
     def forward(self, features, lengths=None):
         return super().forward(features.flip(2), lengths)
 '''
-VARIANTS = {
-    "cmvn": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2, "projection": True},
-    "original": {"batch_norm": False, "hidden_size": 6, "embedding_relu": True},
-    "turned": {"replaced": [("local.models.vgg.VGG", "local.other_front_end.Turned")]},
-    "no_classifier": {},
-    "no_config": {"projection": True},
+# A model of each pooling, and what else can differ from one model to another.
+MODELS = {
+    "attention": {"replaced": [("local.models.vgg.VGG", "local.other_front_end.Turned")]},
+    "multi_head": {},  # without the settings of its training
+    "double_multi_head": {"projection": True},
+    "temporal_average": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2},
+    "statistics": {"batch_norm": False, "hidden_size": 6, "embedding_relu": True},
+    "attentive_statistics": {},  # without a classifier
 }
-NAMES = [*POOLINGS, *VARIANTS]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,21 +71,19 @@ def audio(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model_dirs(tmp_path_factory):
-    """A model of each pooling, and of each of VARIANTS."""
     folder = tmp_path_factory.mktemp("models")
-    settings = {name: {"pooling": name} for name in POOLINGS} | VARIANTS
-    dirs = {name: make_model_dir(folder / name, seed=7, **settings[name]) for name in NAMES}
-    (weights,) = dirs["no_classifier"].glob("*.pt")
-    content = torch.load(weights)
-    del content["classifier"]
-    torch.save(content, weights)
-    (dirs["no_config"] / "config.pkl").unlink()
+    dirs = {
+        name: make_model_dir(folder / name, seed=7, pooling=name, **settings)
+        for name, settings in MODELS.items()
+    }
+    write_weights(dirs["attentive_statistics"], seed=7, classifier=None)
+    (dirs["multi_head"] / "config.pkl").unlink()
     return dirs
 
 
 @pytest.fixture(scope="module")
-def found(model_dirs, audio, tmp_path_factory):
-    """What SpeechBrain gives for each of them, exported and then moved."""
+def exports(model_dirs, tmp_path_factory):
+    """Each of them, exported and then moved."""
     folder = tmp_path_factory.mktemp("exports")
     (folder / "moved").mkdir()
     for name, model_dir in model_dirs.items():
@@ -95,10 +92,17 @@ def found(model_dirs, audio, tmp_path_factory):
             write_speechbrain(trained, export)
             write_model_dir(trained, export)
         (folder / name).rename(folder / "moved" / name)
-    return load_elsewhere(folder, audio[0].parent, [folder / "moved" / name for name in NAMES])
+    return {name: folder / "moved" / name for name in MODELS}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.fixture(scope="module")
+def found(exports, audio, tmp_path_factory):
+    """What SpeechBrain gives for them."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    return load_elsewhere(folder, audio[0].parent, exports.values())
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_embeddings_are_those_of_the_recipe(name, found, model_dirs, audio):
     expected = own_embeddings(model_dirs[name], audio)
     assert (expected[0] - expected[1]).abs().max() > 0.5
@@ -108,19 +112,19 @@ def test_embeddings_are_those_of_the_recipe(name, found, model_dirs, audio):
     one = found[f"{name}/one"]
     assert one.shape == (1, 1, expected.shape[1])
     np.testing.assert_allclose(one[0], own_embeddings(model_dirs[name], audio[:1]), atol=1e-5)
-    np.testing.assert_array_equal(found[f"{name}/normalised"], batch)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_score_is_the_cosine_of_the_recipe(name, found, model_dirs, audio):
     embeddings = torch.cat([own_embeddings(model_dirs[name], [path]) for path in audio])
     trials = Trials(["a", "b"], np.array([0]), np.array([1]), np.array([True]), [])
     score = found[f"{name}/score"]
     assert score.shape == (1,)
     np.testing.assert_allclose(score, cosine_scores(embeddings, trials), atol=1e-5)
+    assert found[f"{name}/decision"] == (score >= 0.375)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "no_classifier"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "attentive_statistics"])
 def test_files_are_classified_as_by_the_recipe(name, found, model_dirs, audio):
     cosines = own_cosines(model_dirs[name], audio[:1])
     assert cosines.shape == (1, NUM_SPEAKERS)
@@ -130,54 +134,39 @@ def test_files_are_classified_as_by_the_recipe(name, found, model_dirs, audio):
 
 
 def test_without_a_classifier_there_is_none(found):
-    assert "no_classifier/batch" in found and "no_classifier/cosines" not in found
+    assert "attentive_statistics/batch" in found and "attentive_statistics/cosines" not in found
 
 
-def test_each_source_is_a_module_of_its_own(found):
-    # One of all that VGG makes, one with the other front end.
-    assert len(found["modules"]) == 2
-
-
-def test_export_is_a_model_directory(model_dirs, audio, tmp_path):
-    source = model_dirs["cmvn"]
-    write_weights(source, seed=8, projection=True, step=80, eer_percent=None)
-    with new_directory(tmp_path / "export") as folder:
-        write_model_dir(read_trained(source), folder)
-    model = load_model(tmp_path / "export")
-    assert model["path"].name == "model_00000080.pt" and model["eer_percent"] is None
+def test_export_is_a_model_directory(model_dirs, exports, audio):
+    source, export = model_dirs["statistics"], exports["statistics"]
+    model = load_model(export)
+    assert model["path"].name == "model_00000070.pt" and model["eer_percent"] == 3.456
     content = torch.load(model["path"], weights_only=True)
-    assert list(content) == ["extractor", "classifier", "step", "epoch", "eer_percent"]
-    expected = own_embeddings(source, audio)
-    assert torch.equal(own_embeddings(tmp_path / "export", audio), expected)
-    assert torch.equal(own_cosines(tmp_path / "export", audio), own_cosines(source, audio))
+    assert set(content) == {
+        *("extractor", "classifier", "step", "epoch", "eer_percent", "threshold")
+    }
+    assert torch.equal(own_embeddings(export, audio), own_embeddings(source, audio))
+    assert torch.equal(own_cosines(export, audio), own_cosines(source, audio))
 
 
-@given(st.data())
-def test_relative_lengths_become_the_samples_that_they_are_of(data):
-    longest = data.draw(st.integers(1, 16000 * 200))
-    lengths = data.draw(st.lists(st.integers(1, longest), min_size=1, max_size=4))
-    seen = []
-    model = EmbeddingModel(
-        lambda waveforms, samples: seen.append(samples.tolist()) or (waveforms, samples),
-        lambda features, frames: torch.zeros(len(frames), 5),
-    )
-    # No memory is taken for the samples.
-    waveforms = torch.zeros(1, 1).expand(len(lengths), longest)
-    assert model(waveforms, torch.tensor(lengths) / longest).shape == (len(lengths), 1, 5)
-    assert seen == [lengths]
+def test_settings_execute_nothing_but_calls_of_known_classes(exports):
+    for folder in exports.values():
+        tags = re.findall(r"!(\w+):([\w.]+)", (folder / "hyperparams.yaml").read_text())
+        assert {name.split(".")[0] for _, name in tags} == {"custom_interface", "speechbrain"}
+        assert {name for kind, name in tags if kind == "apply"} <= {"custom_interface.vgg_channels"}
 
 
-def test_waveforms_of_several_channels_are_refused():
-    with pytest.raises(ValueError, match=r"of one channel, not \(2, 16000, 1\)"):
-        EmbeddingModel(None, None)(torch.zeros(2, 16000, 1))
+def test_folders_of_this_computer_are_not_in_an_export(model_dirs, exports):
+    for name, folder in exports.items():
+        for path in folder.iterdir():
+            content = path.read_bytes()
+            assert str(ROOT).encode() not in content, path
+            assert str(model_dirs[name].parent).encode() not in content, path
 
 
-def test_root_of_the_repository_is_not_in_an_export(model_dirs, tmp_path):
+def test_tags_of_whole_modules_are_refused(model_dirs, tmp_path):
     trained = read_trained(model_dirs["statistics"])
-    with new_directory(tmp_path / "export") as folder:
-        write_speechbrain(trained, folder)
-        write_model_dir(trained, folder)
-    for path in (tmp_path / "export").iterdir():
-        content = path.read_bytes()
-        assert str(ROOT).encode() not in content, path
-        assert str(trained.folder.parent).encode() not in content, path
+    definition = (trained.folder / "model.yaml").read_text()
+    (tmp_path / "model.yaml").write_text(f"{definition}\nall: !module:local.models.pooling")
+    with pytest.raises(InputError, match="model.yaml: of the recipe's modules, only !new"):
+        write_speechbrain(trained._replace(folder=tmp_path), tmp_path)

@@ -13,7 +13,7 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from local.audio.reading import read_audio
 from local.data.chunks import pad_waveforms
 from local.embeddings.embed import Utterances, embed_batch
-from local.export.trained import make_classifier, read_trained
+from local.export.trained import read_trained
 from local.model_files.model_dir import load_model, save_config, save_weights
 from local.models.embedding import SpeakerClassifier
 
@@ -51,6 +51,7 @@ def write_weights(folder, seed=0, projection=False, **changes):
         "step": 70,
         "epoch": 2,
         "eer_percent": 3.456,
+        "threshold": 0.375,
     }
     return save_weights(folder, content | changes)
 
@@ -83,16 +84,15 @@ def own_embeddings(model_dir, paths):
 def own_cosines(model_dir, paths):
     """What the recipe's classifier says of files: (batch, num_speakers)."""
     with torch.inference_mode():
-        return make_classifier(read_trained(model_dir))(own_embeddings(model_dir, paths))
+        return read_trained(model_dir).classifier(own_embeddings(model_dir, paths))
 
 
-# Loads each of the directories that it is given by SpeechBrain's interfaces.
+# Loads each of the directories that it is given, all in one process, by SpeechBrain alone.
 ELSEWHERE = """
 import importlib.util, os, sys
 import numpy as np, soundfile, torch
 torch.set_num_threads(1)
-from speechbrain.inference.classifiers import EncoderClassifier
-from speechbrain.inference.speaker import SpeakerRecognition
+from speechbrain.inference.interfaces import foreign_class
 
 assert importlib.util.find_spec("local") is None
 out, audio, *directories = sys.argv[1:]
@@ -102,26 +102,28 @@ padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
 padded[0, len(waveforms[0]) :] = 0.5
 lengths = torch.tensor([len(waveform) / padded.shape[1] for waveform in waveforms])
 models = {
-    directory: (
-        SpeakerRecognition.from_hparams(source=directory),
-        EncoderClassifier.from_hparams(source=directory),
+    directory: foreign_class(
+        source=directory,
+        pymodule_file="custom_interface.py",
+        classname="SpeakerVerification",
+        run_opts={"device": "cpu"},
     )
     for directory in directories
 }
 found = {}
-for directory, (recognition, classifier) in models.items():
+for directory, model in models.items():
+    score, decision = model.verify_files(*paths)
     results = {
-        "one": recognition.encode_batch(waveforms[0]),
-        "batch": classifier.encode_batch(padded, lengths),
-        "normalised": classifier.encode_batch(padded, lengths, normalize=True),
-        "score": recognition.verify_files(paths[0], paths[1])[0],
+        "one": model.encode_batch(waveforms[0]),
+        "batch": model.encode_batch(padded, lengths),
+        "score": score,
+        "decision": decision,
     }
-    if "classifier" in classifier.mods:
-        cosines, _, index, label = classifier.classify_file(paths[0])
+    if "classifier" in model.mods:
+        cosines, _, index, label = model.classify_file(paths[0])
         results |= {"cosines": cosines, "index": index, "label": np.array(label)}
     name = os.path.basename(directory)
     found |= {f"{name}/{key}": np.asarray(value) for key, value in results.items()}
-found["modules"] = np.array([m for m in sys.modules if m.startswith("speaker_embedding_")])
 np.savez(out, **found)
 """
 

@@ -1,11 +1,11 @@
 """recipes/export_model.py: what is written, what is said of it, and what is refused."""
 
-import json
 import os
 import pickle
 import runpy
 import shutil
 import sys
+import textwrap
 import types
 from pathlib import Path
 
@@ -13,17 +13,15 @@ import pytest
 import torch
 from corpora import as_arguments
 from exports import ROOT, make_model_dir, write_weights
-from speechbrain.inference.speaker import SpeakerRecognition
 
 from local.errors import InputError
-from local.export.trained import read_config
+from local.export.trained import read_trained
 from local.model_files.model_dir import load_model
 
 FILES = {
     "README.md",
     "classifier.ckpt",
-    "config.json",
-    "config.pkl",
+    "custom_interface.py",
     "embedding_model.ckpt",
     "hyperparams.yaml",
     "label_encoder.ckpt",
@@ -61,48 +59,54 @@ def names_in(folder):
 
 
 def test_everything_is_written_and_named(export, tmp_path, capsys):
+    # An empty directory is taken.
+    (tmp_path / "export").mkdir()
     folder = export()
     assert names_in(folder) == FILES
+    assert names_in(tmp_path) == {"model", "export"}
     printed = capsys.readouterr().out
     assert all(name in printed for name in FILES)
     assert "cosine 1.0000000" in printed or "cosine 0.9999" in printed
-    assert f"from_hparams(source='{folder}')" in printed
-    assert names_in(tmp_path) == {"model", "export"}
-    config = json.loads((folder / "config.json").read_text())
-    assert config == {"speechbrain_interface": "SpeakerRecognition"}
-
-
-def test_printed_lines_load_it(export, capsys):
-    export()
-    _, _, code = capsys.readouterr().out.partition("To use it, anywhere:\n")
+    # The printed lines load it.
+    _, _, code = printed.partition("which this runs):\n")
     load, _, _ = code.partition("    score")
     namespace = {}
-    exec("\n".join(line.strip() for line in load.splitlines()), namespace)
-    assert isinstance(namespace["model"], SpeakerRecognition)
+    exec(textwrap.dedent(load), namespace)
     assert namespace["model"].encode_batch(torch.zeros(2, 8000)).shape == (2, 1, 8)
+    assert namespace["model"].hparams.threshold == 0.375
 
 
-def test_empty_directory_is_taken(export, tmp_path):
-    (tmp_path / "export").mkdir()
-    assert names_in(export()) == FILES
-
-
-def test_parents_are_made(export, tmp_path):
-    assert names_in(export(export_dir=tmp_path / "a" / "b")) == FILES
-
-
-def test_export_can_be_exported(export, tmp_path):
-    first = export()
-    second = export(model_dir=first, export_dir=tmp_path / "second")
-    assert names_in(second) == FILES
-    for name in FILES - {"README.md"}:
+def test_newest_weights_are_taken_and_an_export_can_be_exported(export, model_dir, tmp_path):
+    write_weights(model_dir, seed=5, step=80, eer_percent=None)
+    first = export(export_dir=tmp_path / "a" / "b")
+    model = load_model(first)
+    assert model["step"] == 80 and model["eer_percent"] is None
+    assert not (first / "model_00000070.pt").exists()
+    second = export(model_dir=first)
+    assert names_in(second) == names_in(first)
+    for name in names_in(first) - {"README.md"}:
         assert (second / name).read_bytes() == (first / name).read_bytes()
 
 
-def test_newest_weights_are_taken(export, model_dir):
-    write_weights(model_dir, seed=5, step=80)
-    folder = export()
-    assert load_model(folder)["step"] == 80 and not (folder / "model_00000070.pt").exists()
+def test_threshold_that_is_given_is_that_of_the_export(export, model_dir, tmp_path):
+    weights = torch.load(model_dir / "model_00000070.pt", weights_only=True)
+    del weights["threshold"]
+    torch.save(weights, model_dir / "model_00000070.pt")
+    assert_refused(export, tmp_path, "holds no threshold for decisions: give --threshold")
+    folder = export(threshold=-1e-05)
+    assert "threshold: -1e-05 " in (folder / "hyperparams.yaml").read_text()
+    assert read_trained(folder).weights["threshold"] == -1e-05
+
+
+@pytest.mark.parametrize("threshold", ["1.5", ".nan", "high", "True"])
+def test_threshold_that_is_no_cosine_is_refused(export, tmp_path, threshold):
+    assert_refused(export, tmp_path, "threshold: is a cosine, from -1 to 1", threshold=threshold)
+
+
+def test_classifier_of_another_kind_is_left_out(export, model_dir, caplog):
+    write_weights(model_dir, classifier={"centres": torch.ones(5, 8)})
+    assert names_in(export()) == FILES - {"classifier.ckpt", "label_encoder.ckpt"}
+    assert "its classifier is not one of this recipe, and is left out" in caplog.text
 
 
 def test_onnx_is_written_when_asked_for(export, monkeypatch, capsys):
@@ -122,15 +126,6 @@ def test_onnx_is_written_when_asked_for(export, monkeypatch, capsys):
     assert kinds == ["waveform", "features"]
     assert "model_features.onnx: embeddings differ by up to 2.5e-06" in (capsys.readouterr().out)
     assert "onnxruntime.InferenceSession" in (folder / "README.md").read_text()
-
-
-def test_settings_lose_their_folders(export, model_dir):
-    config = read_config(model_dir)
-    config["train_data_dir"] = "/home/anna/corpus"
-    (model_dir / "config.pkl").write_bytes(pickle.dumps(config))
-    exported = read_config(export())
-    assert exported["train_data_dir"] == "corpus" and exported["out_dir"] == "model"
-    assert exported["num_speakers"] == 3 and exported["classifier"] == config["classifier"]
 
 
 # --- refused
@@ -153,11 +148,6 @@ def test_existing_directory_is_refused_before_any_work(export, tmp_path):
     assert names_in(tmp_path / "export") == {"mine.txt"}
 
 
-def test_existing_file_is_refused(export, tmp_path):
-    (tmp_path / "export").write_text("mine")
-    assert_refused(export, tmp_path, "export: exists already: give another")
-
-
 def test_file_in_place_of_a_parent_is_refused(export, tmp_path):
     (tmp_path / "file").write_text("mine")
     assert_refused(export, tmp_path, "can't be written", export_dir=tmp_path / "file" / "export")
@@ -178,18 +168,6 @@ def test_weights_that_are_not_finite_are_refused(export, model_dir, tmp_path):
     torch.nn.init.constant_(extractor.head.linear.weight, float("nan"))
     write_weights(model_dir, extractor=extractor.state_dict())
     assert_refused(export, tmp_path, "cosine nan.*: are there numbers that are not finite")
-
-
-def test_classifier_of_another_training_is_refused(export, model_dir, tmp_path):
-    write_weights(model_dir, classifier={"directions": torch.ones(5, 8)})
-    match = "model_00000070.pt: does not fit the classifier: !new:local.models.embedding.Speaker"
-    assert_refused(export, tmp_path, match)
-
-
-def test_unknown_classifier_is_refused_without_settings(export, model_dir, tmp_path):
-    write_weights(model_dir, classifier={"centres": torch.ones(5, 8)})
-    (model_dir / "config.pkl").unlink()
-    assert_refused(export, tmp_path, "the classifier of the weights is unknown")
 
 
 def test_malicious_settings_execute_nothing(export, model_dir, tmp_path):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from speechbrain.inference.interfaces import foreign_class
 from tables import Row, Table, compared
 from timing import interleaved
 
 from local.audio.reading import read_audio
 from local.export.onnx_model import write_onnx
+from local.export.speechbrain_dir import INTERFACE
 from local.lists.file_lists import find_recordings
 from local.model_files.model_dir import load_model
 from subjects.accuracy import train, trial_settings
@@ -35,7 +37,7 @@ def measure(options):
         export(model_dir, export_dir)
         calls = {
             "the recipe": by_recipe(model_dir),
-            "SpeechBrain, EncoderClassifier": by_speechbrain(export_dir),
+            "SpeechBrain, foreign_class": by_speechbrain(export_dir),
             "ONNX Runtime": by_onnx(load_model(model_dir), Path(name) / "model.onnx"),
         }
         samples = [read_audio(path) for path in paths]
@@ -80,9 +82,7 @@ def by_recipe(model_dir):
 
 
 def by_speechbrain(export_dir):
-    from speechbrain.inference.classifiers import EncoderClassifier
-
-    model = EncoderClassifier.from_hparams(source=str(export_dir), run_opts={"device": "cpu"})
+    model = foreign_class(source=str(export_dir), run_opts={"device": "cpu"}, **INTERFACE)
 
     @torch.inference_mode()
     def embed(samples):
