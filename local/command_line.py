@@ -89,6 +89,7 @@ def load_hparams(arguments, repeatable=None):
     """
     import speechbrain as sb
     from hyperpyyaml import load_hyperpyyaml
+    from hyperpyyaml.core import recursive_update
 
     # SpeechBrain says in each run that pictures, of which there are none, can't be saved.
     train_logger = logging.getLogger("speechbrain.utils.train_logger")
@@ -104,8 +105,8 @@ def load_hparams(arguments, repeatable=None):
     yaml_path, run_opts, override_text = sb.parse_arguments(arguments)
     overrides = {}
     for path in presets:
-        overrides.update(_read_settings(read_text(path), path))
-    overrides.update(_read_settings(override_text, "the command line"))
+        recursive_update(overrides, _read_settings(read_text(path), path))
+    recursive_update(overrides, _read_settings(override_text, "the command line"))
     hparams = _build(load_hyperpyyaml, yaml_path, overrides)
     for name in run_opts.overridden_args & hparams.keys():
         hparams[name] = run_opts[name]

@@ -20,7 +20,6 @@ if __name__ == "__main__":
 import logging
 
 from local.corpora import demo
-from local.data import preparation
 
 
 def main(arguments):
@@ -28,7 +27,7 @@ def main(arguments):
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     _, hparams, _, _ = command_line.load_hparams(arguments)
     demo.make_if_missing(hparams)
-    prepared = preparation.prepare(**{name: hparams[name] for name in preparation.SETTINGS})
+    prepared = hparams["prepare"]()
     print(f"Manifests: {prepared.train.path} and {prepared.valid.path}")
 
 

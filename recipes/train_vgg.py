@@ -24,9 +24,9 @@ import logging
 import speechbrain as sb
 
 from local.atomic import writing
-from local.data import preparation
-from local.data.chunks import cut_features, training_loader
-from local.embeddings.embed import embed_share, utterance_loader
+from local.corpora import demo
+from local.data.chunks import cut_features
+from local.embeddings.embed import embed_share
 from local.evaluation.metrics import eer
 from local.machine import processes, runtime
 from local.machine.run_lock import lock_folder
@@ -34,10 +34,14 @@ from local.model_files import model_dir
 from local.scoring.cosine import cosine_scores
 from local.training import checkpoints
 from local.training.initial_weights import load_initial_weights
+from local.training.schedules import chosen_schedule
 from local.training.selecting_brain import SelectingBrain
 from local.training.train_log import TrainLog
 
 logger = logging.getLogger(__name__)
+
+# Between checkpoints inside an epoch, if SpeechBrain's run options say nothing else.
+CKPT_INTERVAL_MINUTES = 15
 
 
 class SpeakerBrain(SelectingBrain):
@@ -121,6 +125,7 @@ class SpeakerBrain(SelectingBrain):
 
 def make_brain(hparams, run_opts, prepared, train_sampler):
     """The Brain with its model, classifier and checkpointer."""
+    make_schedule = chosen_schedule(hparams["lr_schedules"], hparams["lr_schedule"])
     classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
     train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"])
     checkpointer = hparams["checkpointer"](
@@ -136,6 +141,7 @@ def make_brain(hparams, run_opts, prepared, train_sampler):
     return SpeakerBrain(
         trials=prepared.trials,
         num_speakers=prepared.train.num_speakers,
+        make_schedule=make_schedule,
         train_log=train_log,
         train_sampler=train_sampler,
         chunk_seconds=hparams["chunk_samples"] / hparams["sample_rate"],
@@ -160,8 +166,8 @@ def make_out_dir(out_dir, yaml_path, overrides):
 
 def prepare_data(hparams):
     """The manifests and trials, made by the first process."""
-    settings = {name: hparams[name] for name in preparation.SETTINGS}
-    prepared = processes.on_first(lambda: preparation.prepare(**settings))
+    processes.on_first(lambda: demo.make_if_missing(hparams))
+    prepared = processes.on_first(hparams["prepare"])
     processes.check_shared(prepared.train.path)
     return prepared
 
@@ -186,20 +192,16 @@ def set_up(arguments):
     if device == "cpu":
         runtime.keep_freed_memory()
     hparams["precision"] = runtime.precision(hparams["precision"], device)
-    hparams.setdefault("eval_precision", hparams["precision"])
-    if "ckpt_interval_steps" in run_opts.overridden_args:
-        hparams["ckpt_interval_minutes"] = 0  # SpeechBrain takes only one of them
+    hparams["eval_precision"] = hparams["precision"]  # but for a run option of that name
+    if "ckpt_interval_steps" not in run_opts.overridden_args:  # SpeechBrain takes one of them
+        hparams["ckpt_interval_minutes"] = CKPT_INTERVAL_MINUTES
     make_out_dir(hparams["out_dir"], yaml_path, overrides)
     if hparams["init_from"]:
         load_initial_weights(hparams["init_from"], hparams["extractor"], hparams["out_dir"])
     prepared = prepare_data(hparams)
-    train_loader = training_loader(hparams, prepared.train, device)
-    valid_loader = utterance_loader(
-        prepared.valid.path,
-        hparams["sample_rate"],
-        hparams["valid_batch_seconds"],
-        runtime.num_reading_workers(hparams["num_workers"], device),
-    )
+    train_loader = hparams["train_loader"](prepared.train, device)
+    num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
+    valid_loader = hparams["valid_loader"](prepared.valid.path, num_workers=num_workers)
     brain = make_brain(hparams, run_opts, prepared, train_loader.batch_sampler)
     if processes.rank() > 0:
         # The weights are the same in all processes; what is drawn from now on is not.

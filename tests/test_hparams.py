@@ -5,24 +5,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from hyperpyyaml import load_hyperpyyaml
+from corpora import as_arguments
 from ruamel.yaml import YAML
 
-from local.data import preparation
+from local.command_line import load_hparams
 from local.models.pooling import POOLINGS
 from local.scoring.systems import System
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = sorted((ROOT / "hparams" / "presets").glob("*.yaml"))
 SCRIPTS = {
-    "vgg.yaml": ("train_vgg.py", "extract_features.py"),
+    "vgg.yaml": ("train_vgg.py", "prepare.py", "extract_features.py"),
     "verify.yaml": ("verify.py",),
     "calibrate.yaml": ("calibrate.py",),
     "embed.yaml": ("extract_embeddings.py",),
     "export.yaml": ("export_model.py",),
 }
 # Read by sb.Brain itself, from the hparams.
-BRAIN_OPTIONS = {"precision", "eval_precision", "max_grad_norm", "grad_accumulation_factor"}
+BRAIN_OPTIONS = {"precision", "grad_accumulation_factor"}
+SET_BY_SCRIPTS = {"ckpt_interval_minutes", "eval_precision"}
 
 
 def keys_of(path):
@@ -30,14 +31,12 @@ def keys_of(path):
 
 
 def used_by(scripts):
-    """The keys that scripts take out of hparams."""
+    """The keys that scripts, and for training what the Brain inherits, take out of hparams."""
     code = "".join((ROOT / "recipes" / name).read_text() for name in scripts)
-    if "training_loader" in code:
-        code += (ROOT / "local" / "data" / "chunks.py").read_text()
+    if "train_vgg.py" in scripts:
+        code += "".join(path.read_text() for path in (ROOT / "local" / "training").glob("*.py"))
     found = re.findall(r'hparams\["(\w+)"\]|hparams\.(\w+)', code)
-    keys = {key or attribute for key, attribute in found}
-    if "preparation.SETTINGS" in code:
-        keys |= set(preparation.SETTINGS)
+    keys = {key or attribute for key, attribute in found} - SET_BY_SCRIPTS
     if "System._fields" in code:
         keys |= set(System._fields)
     return keys
@@ -65,13 +64,19 @@ def test_every_setting_has_a_comment(yaml_name):
             assert " # " in line, line
 
 
+def test_training_has_few_plain_settings_on_top():
+    text = (ROOT / "hparams" / "vgg.yaml").read_text()
+    plain, objects = text.split("# Objects:")
+    assert len(re.findall(r"^[a-z]\w*:", plain, re.MULTILINE)) <= 45
+    assert not re.findall(r"^[a-z]\w*: [^!\s]", objects, re.MULTILINE)
+
+
 def built(*presets, **overrides):
     """The hyperparameters with presets, built without memory for the parameters."""
-    settings = {}
-    for path in presets:
-        settings |= YAML().load(path.read_text())
+    arguments = [str(ROOT / "hparams" / "vgg.yaml"), "--device", "cpu"]
+    arguments += [f"--preset={path}" for path in presets]
     with torch.device("meta"):
-        return load_hyperpyyaml((ROOT / "hparams" / "vgg.yaml").read_text(), settings | overrides)
+        return load_hparams([*arguments, *as_arguments(overrides)])[1]
 
 
 def embedding_shape(extractor):
@@ -109,3 +114,11 @@ def test_paper_has_the_published_network():
     assert extractor.front_end.output_size == 5120 and extractor.pooling.output_size == 320
     assert (hparams["batch_size"], hparams["grad_accumulation_factor"]) == (128, 2)
     assert hparams["log_mel"].num_frames(hparams["chunk_samples"]) == 347
+
+
+def test_presets_change_what_is_inside_of_objects():
+    names = ("paper", "original_code")
+    hparams = built(*(ROOT / "hparams" / "presets" / f"{name}.yaml" for name in names))
+    assert hparams["extractor"].pooling.over_states.scale == pytest.approx(16**-0.5)
+    assert hparams["opt_class"].keywords["decoupled_weight_decay"] is False
+    assert hparams["opt_class"].keywords["lr"] == 0.0001

@@ -117,16 +117,34 @@ def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, i
     return dataset
 
 
-def training_loader(hparams, manifest, device):
-    """The settings of `hparams/vgg.yaml` to the data loader of random chunks.
+def training_loader(
+    manifest,
+    device,
+    log_mel,
+    sample_rate,
+    chunk_samples,
+    batch_size,
+    validate_every,
+    grad_accumulation_factor,
+    sync_batch_norm,
+    train_on,
+    normalize_over,
+    max_memory_gb,
+    num_workers,
+    seed,
+):
+    """The training manifest to the data loader of random chunks.
 
     Arguments
     ---------
-    hparams : dict
     manifest : local.data.manifests.Manifest
         Of the training utterances.
     device : str
         Of the network.
+    log_mel : local.features.LogMel
+        Says how many frames a chunk of stored features has.
+    sample_rate, ...
+        The settings of the same names in `hparams/vgg.yaml`.
 
     Returns
     -------
@@ -136,47 +154,36 @@ def training_loader(hparams, manifest, device):
     Raises
     ------
     InputError
-        If a batch norm would see only one chunk.
+        If a batch norm would see only one chunk, or normalize_over is unknown.
     """
-    whole = hparams["normalize_over"] == "utterance"
-    num_bytes = 2 * manifest.seconds * hparams["sample_rate"] * processes.num_local()
-    in_memory = num_bytes <= 1e9 * hparams["max_memory_gb"]
-    chunk_length = hparams["chunk_samples"]
-    if hparams["train_on"] == "features":
-        chunk_length = hparams["log_mel"].num_frames(chunk_length)
-    dataset = chunk_dataset(
-        manifest.path, hparams["sample_rate"], chunk_length, hparams["seed"], whole, in_memory
-    )
+    if normalize_over not in ("chunk", "utterance"):
+        raise InputError(f"normalize_over is chunk or utterance, not {normalize_over!r}")
+    whole = normalize_over == "utterance"
+    num_bytes = 2 * manifest.seconds * sample_rate * processes.num_local()
+    in_memory = num_bytes <= 1e9 * max_memory_gb
+    length = log_mel.num_frames(chunk_samples) if train_on == "features" else chunk_samples
+    dataset = chunk_dataset(manifest.path, sample_rate, length, seed, whole, in_memory)
+    num_processes = processes.num_processes()
+    own_size = -(-batch_size // (num_processes * grad_accumulation_factor))
+    synchronised = sync_batch_norm and device.startswith("cuda")
+    if own_size * (num_processes if synchronised else 1) < 2:
+        raise InputError(
+            f"batch_size {batch_size} leaves one chunk for a batch norm, with {num_processes} "
+            f"processes and grad_accumulation_factor {grad_accumulation_factor}: it needs two"
+        )
+    one_pass = -(-len(dataset) // (own_size * num_processes * grad_accumulation_factor))
+    num_batches = (validate_every or one_pass) * grad_accumulation_factor
     return DataLoader(
         dataset,
-        batch_sampler=_make_sampler(hparams, len(dataset)),
+        batch_sampler=EndlessShuffle(
+            len(dataset), own_size, num_batches, seed, processes.rank(), num_processes
+        ),
         collate_fn=functools.partial(collate, whole),
-        num_workers=num_reading_workers(hparams["num_workers"], device, in_memory),
+        num_workers=num_reading_workers(num_workers, device, in_memory),
         worker_init_fn=ignore_stopping,
         pin_memory=torch.cuda.is_available(),
         # Without one, the loader draws from the random state that checkpoints keep.
         generator=torch.Generator(),
-    )
-
-
-def _make_sampler(hparams, num_utterances):
-    accumulation = hparams["grad_accumulation_factor"]
-    num_processes = processes.num_processes()
-    batch_size = -(-hparams["batch_size"] // (num_processes * accumulation))
-    sees_all = hparams["sync_batch_norm"]
-    if batch_size * (num_processes if sees_all else 1) < 2:
-        raise InputError(
-            f"batch_size {hparams['batch_size']} leaves one chunk for a batch norm, with "
-            f"{num_processes} processes and grad_accumulation_factor {accumulation}: it needs two"
-        )
-    one_pass = -(-num_utterances // (batch_size * num_processes * accumulation))
-    return EndlessShuffle(
-        num_utterances,
-        batch_size,
-        (hparams["validate_every"] or one_pass) * accumulation,
-        hparams["seed"],
-        processes.rank(),
-        num_processes,
     )
 
 

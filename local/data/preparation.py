@@ -11,21 +11,6 @@ from local.features.files import feature_kind
 from local.lists.labels import read_labels
 from local.lists.trials import Trials, read_trials
 
-# The settings that `prepare` takes.
-SETTINGS = (
-    "train_labels_path",
-    "train_data_dir",
-    "valid_clients",
-    "valid_impostors",
-    "valid_data_dir",
-    "out_dir",
-    "sample_rate",
-    "min_seconds",
-    "train_on",
-    "feature_dir",
-    "log_mel",
-)
-
 logger = logging.getLogger(__name__)
 
 
@@ -63,8 +48,10 @@ def prepare(
     ------
     InputError
         With all problems of the lists or, if they have none, of the training audio or, if that
-        has none, of the audio of the trials.
+        has none, of the audio of the trials; or if train_on is unknown.
     """
+    if train_on not in ("audio", "features"):
+        raise InputError(f"train_on is audio or features, not {train_on!r}")
     trials = _read_trials(valid_clients, valid_impostors, train_labels_path)
     options = {"sample_rate": sample_rate, "min_seconds": min_seconds, "progress": progress}
     if train_on == "features":

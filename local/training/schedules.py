@@ -8,6 +8,13 @@ from local.errors import InputError
 MIN_CYCLE = 2
 
 
+def chosen_schedule(schedules, name):
+    """The one of the schedules (a dictionary) that the setting lr_schedule names."""
+    if name not in schedules:
+        raise InputError(f"lr_schedule is {' or '.join(schedules)}, not {name!r}")
+    return schedules[name]
+
+
 def one_cycle(optimizer, num_updates, max_lr, rise, final_division):
     """torch's OneCycleLR, also for a few updates: rises to max_lr, and falls to almost nothing.
 

@@ -5,7 +5,6 @@ import logging
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from local.errors import InputError
 from local.machine import processes
 from local.model_files import model_dir
 from local.training.resumable_brain import ResumableBrain
@@ -17,8 +16,8 @@ logger = logging.getLogger(__name__)
 class SelectingBrain(ResumableBrain):
     """Validates after each epoch, and keeps the model with the lowest EER.
 
-    The learning rate follows the lr_schedule of the hparams. With an average_decay, what is
-    validated and kept is the moving average of the extractor's weights.
+    With an average_decay in the hparams, what is validated and kept is the moving average of the
+    extractor's weights.
 
     A subclass defines `measure`, and what sb.Brain asks for.
 
@@ -26,14 +25,18 @@ class SelectingBrain(ResumableBrain):
     ---------
     num_speakers : int
         In the training data.
+    make_schedule : callable
+        The optimizer and the number of updates to a learning-rate schedule: see
+        `local.training.schedules`.
     train_log : local.training.train_log.TrainLog
     brain_arguments
         As for ResumableBrain; the modules extractor and classifier are kept.
     """
 
-    def __init__(self, num_speakers, train_log, **brain_arguments):
+    def __init__(self, num_speakers, make_schedule, train_log, **brain_arguments):
         super().__init__(**brain_arguments)
         self.num_speakers = num_speakers
+        self._make_schedule = make_schedule
         self.train_log = train_log
         updates_per_epoch = len(self.train_sampler) // self.grad_accumulation_factor
         self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
@@ -61,10 +64,7 @@ class SelectingBrain(ResumableBrain):
 
     def init_optimizers(self):
         super().init_optimizers()
-        name, schedules = self.hparams.lr_schedule, self.hparams.lr_schedules
-        if name not in schedules:
-            raise InputError(f"lr_schedule is {' or '.join(schedules)}, not {name!r}")
-        self.lr_schedule = schedules[name](self.optimizer, self.total_updates)
+        self.lr_schedule = self._make_schedule(self.optimizer, self.total_updates)
         self.checkpointer.add_recoverable("lr_schedule", self.lr_schedule)
 
     def on_fit_start(self):

@@ -14,7 +14,6 @@ TINY = {
     "number_of_epochs": 3,
     "validate_every": "null",
     "precision": "fp32",
-    "eval_precision": "fp32",
     "device": "cpu",
 }
 

@@ -16,7 +16,7 @@ SETTINGS = TINY | {
     "grad_accumulation_factor": 2,
     "number_of_epochs": 2,
     "validate_every": 6,
-    "valid_batch_seconds": 3.0,
+    "valid_loader": {"batch_seconds": 3.0},
     "ckpt_interval_steps": 4,
 }
 

@@ -18,7 +18,6 @@ from local.errors import InputError
 from local.model_files.model_dir import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.usefixtures("few_threads")
 SCRIPT = str(ROOT / "recipes" / "extract_embeddings.py")
 YAML = str(ROOT / "hparams" / "embed.yaml")
 NAMES = ("a", "b/1", "b/2.v")

@@ -22,7 +22,6 @@ from local.features.files import read_features
 from local.features.log_mel import LogMel
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.usefixtures("few_threads")
 YAML = str(ROOT / "hparams" / "vgg.yaml")
 
 
