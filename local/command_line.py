@@ -107,9 +107,10 @@ def load_hparams(arguments, repeatable=None):
     for path in presets:
         recursive_update(overrides, _read_settings(read_text(path), path))
     recursive_update(overrides, _read_settings(override_text, "the command line"))
-    hparams = _build(load_hyperpyyaml, yaml_path, overrides)
-    for name in run_opts.overridden_args & hparams.keys():
-        hparams[name] = run_opts[name]
+    text = read_text(yaml_path)
+    for name in run_opts.overridden_args & _read_settings(text, yaml_path).keys():
+        overrides[name] = run_opts[name]
+    hparams = _build(load_hyperpyyaml, yaml_path, text, overrides)
     return yaml_path, hparams, run_opts, overrides
 
 
@@ -165,9 +166,7 @@ def _read_settings(text, source):
     return settings
 
 
-def _build(load_hyperpyyaml, yaml_path, overrides):
-    text = read_text(yaml_path)
-    _read_settings(text, yaml_path)
+def _build(load_hyperpyyaml, yaml_path, text, overrides):
     try:
         return load_hyperpyyaml(text, overrides)
     except (KeyError, ValueError, TypeError, ImportError, AttributeError) as error:
