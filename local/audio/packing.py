@@ -108,12 +108,25 @@ def pack_audio(
     shards = list(_grouped(sources, shard_samples))
     paths = [out_dir / SHARD_NAMES.replace("*", f"{number:05d}") for number in range(len(shards))]
     bar = tqdm(desc="packing", total=len(sources), unit=" files", disable=not progress)
+    num_utterances = num_kept = 0
+
+    def decode(group):
+        outcomes = pool.map(partial(_read, sample_rate=sample_rate), group)
+        bar.update(len(group))
+        return outcomes
+
     with bar, ThreadPool(num_workers or len(os.sched_getaffinity(0))) as pool:
-        packer = _Packer(sample_rate, pool, problems, bar)
-        counts = [packer.pack(path, shard) for path, shard in zip(paths, shards, strict=True)]
+        for path, shard in zip(paths, shards, strict=True):
+            metadata = _describe(shard, sample_rate)
+            if _is_finished(path, metadata, len(shard)):
+                num_kept += 1
+                num_utterances += len(shard)
+                bar.update(len(shard))
+            else:
+                num_utterances += _write_shard(path, shard, metadata, decode, problems)
     for path in set(out_dir.glob(SHARD_NAMES)) - set(paths):
         path.unlink()
-    return Packed(paths, sum(counts), packer.num_kept)
+    return Packed(paths, num_utterances, num_kept)
 
 
 def _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress):
@@ -157,51 +170,12 @@ def _grouped(sources, max_samples):
         yield group
 
 
-class _Packer:
-    """Writes shards one after the other; a pool of threads decodes the recordings."""
-
-    def __init__(self, sample_rate, pool, problems, bar):
-        self.num_kept = 0
-        self._sample_rate = sample_rate
-        self._read = partial(_read, sample_rate=sample_rate)
-        self._pool = pool
-        self._problems = problems
-        self._bar = bar
-
-    def pack(self, path, sources):
-        """Writes a shard, unless it is there already; returns the number of its utterances."""
-        metadata = self._describe(sources)
-        if _is_finished(path, metadata, len(sources)):
-            self.num_kept += 1
-            self._bar.update(len(sources))
-            return len(sources)
-        num_written = 0
-        with replacing(path) as temporary:
-            with pa.ipc.new_file(str(temporary), make_schema(metadata)) as file:
-                for group in _grouped(sources, BATCH_SAMPLES):
-                    names, samples = self._decode(group)
-                    if names:
-                        file.write_batch(_as_batch(names, samples))
-                    num_written += len(names)
-        return num_written
-
-    def _decode(self, sources):
-        """The names and samples of the sources that can be read."""
-        names, samples = [], []
-        for source, outcome in zip(sources, self._pool.map(self._read, sources), strict=True):
-            if isinstance(outcome, np.ndarray):
-                names.append(source.name)
-                samples.append(outcome)
-            else:
-                self._problems.add(*source.place, outcome)
-        self._bar.update(len(sources))
-        return names, samples
-
-    def _describe(self, sources):
-        facts = [(source.name, source.size, source.mtime_ns) for source in sources]
-        digest = hashlib.sha256(repr(facts).encode()).hexdigest()
-        rate = str(self._sample_rate).encode()
-        return {VERSION_KEY: VERSION, RATE_KEY: rate, SOURCES_KEY: digest.encode()}
+def _describe(sources, sample_rate):
+    """The metadata of a shard."""
+    facts = [(source.name, source.size, source.mtime_ns) for source in sources]
+    digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+    rate = str(sample_rate).encode()
+    return {VERSION_KEY: VERSION, RATE_KEY: rate, SOURCES_KEY: digest.encode()}
 
 
 def _is_finished(path, metadata, num_utterances):
@@ -211,6 +185,25 @@ def _is_finished(path, metadata, num_utterances):
     except InputError:
         return False
     return shard.metadata == metadata and shard.num_utterances == num_utterances
+
+
+def _write_shard(path, sources, metadata, decode, problems):
+    """Writes the sources that can be read; returns how many they are."""
+    num_written = 0
+    with replacing(path) as temporary:
+        with pa.ipc.new_file(str(temporary), make_schema(metadata)) as file:
+            for group in _grouped(sources, BATCH_SAMPLES):
+                names, samples = [], []
+                for source, outcome in zip(group, decode(group), strict=True):
+                    if isinstance(outcome, str):
+                        problems.add(*source.place, outcome)
+                    else:
+                        names.append(source.name)
+                        samples.append(outcome)
+                if names:
+                    file.write_batch(_as_batch(names, samples))
+                num_written += len(names)
+    return num_written
 
 
 def _read(source, sample_rate):

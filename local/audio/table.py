@@ -2,7 +2,6 @@
 
 import os
 import time
-from array import array
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.pool import ThreadPool
@@ -78,9 +77,7 @@ class AudioTable:
     """
 
     def __init__(self):
-        # For a million files, an array of numbers takes a quarter of the memory of tuples.
-        self._rows = {}
-        self._facts = array("q")
+        self._facts = {}  # path -> (size, mtime_ns, num_samples, sample_rate, num_channels)
 
     @classmethod
     def load(cls, path):
@@ -88,38 +85,33 @@ class AudioTable:
         table = cls()
         try:
             with np.load(path, allow_pickle=False) as columns:
-                names = columns["paths"].tobytes().decode().split("\0")
+                paths = columns["paths"].tobytes().decode().split("\0")
                 facts = columns["facts"].astype(np.int64, casting="safe")
-                if columns["version"] != _VERSION or facts.shape != (len(names), _NUM_FACTS):
-                    return table
-        except Exception:  # whatever is wrong with the file, audio can be examined again
-            return table
-        table._rows = {name: row for row, name in enumerate(names)}
-        table._facts = array("q", facts.tobytes())
+                if columns["version"] == _VERSION and facts.shape == (len(paths), _NUM_FACTS):
+                    table._facts = dict(zip(paths, map(tuple, facts.tolist()), strict=True))
+        except Exception:
+            pass  # whatever is wrong with the file, audio can be examined again
         return table
 
     def save(self, path):
         """Writes the table to an .npz file."""
-        paths = np.frombuffer("\0".join(self._rows).encode(), dtype=np.uint8)
-        facts = np.array(self._facts, dtype=np.int64).reshape(-1, _NUM_FACTS)
+        paths = np.frombuffer("\0".join(self._facts).encode(), dtype=np.uint8)
+        facts = np.array(list(self._facts.values()), dtype=np.int64).reshape(-1, _NUM_FACTS)
         # A file object, because np.savez would add an extension to a name.
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, version=_VERSION, paths=paths, facts=facts)
 
     def get(self, path, size, mtime_ns):
         """The AudioInfo of a file, None if it isn't known or has changed."""
-        row = self._rows.get(path)
-        if row is None:
-            return None
-        facts = self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS]
-        return AudioInfo(*facts[2:]) if (facts[0], facts[1]) == (size, mtime_ns) else None
+        facts = self._facts.get(path)
+        is_same = facts is not None and facts[:2] == (size, mtime_ns)
+        return AudioInfo(*facts[2:]) if is_same else None
 
     def put(self, audio):
         """Adds an examined file."""
         info = audio.info
-        facts = (audio.size, audio.mtime_ns, info.num_samples, info.sample_rate, info.num_channels)
-        row = self._rows.setdefault(audio.path, len(self._rows))
-        self._facts[row * _NUM_FACTS : (row + 1) * _NUM_FACTS] = array("q", facts)
+        length_and_form = info.num_samples, info.sample_rate, info.num_channels
+        self._facts[audio.path] = (audio.size, audio.mtime_ns, *length_and_form)
 
 
 def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):

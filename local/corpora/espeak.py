@@ -1,4 +1,4 @@
-"""Speech by espeak-ng, which the package espeakng-loader brings with all its voices."""
+"""Text to speech by espeak-ng, which comes with its voices in the package espeakng-loader."""
 
 import ctypes
 import os
@@ -13,10 +13,10 @@ from local.errors import InputError
 SAMPLE_RATE = 22_050  # of what espeak-ng gives, in hertz
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
-_DO_NOT_EXIT = 0x8000  # otherwise espeak-ng ends the whole process where it doesn't find its data
+_DO_NOT_EXIT = 0x8000  # otherwise espeak-ng ends the whole process if it doesn't find its data
 _UTF8 = 1
 _RATE, _VOLUME, _PITCH = 1, 2, 3
-_QUIET = 25  # of 100, the default, at which some voices clip
+_QUIET = 25  # at the default, 100, some voices clip
 
 _Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
@@ -24,11 +24,11 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class EspeakVoice:
-    """One voice, in a state that nothing spoken before has touched.
+    """A voice of espeak-ng that doesn't depend on what other voices said before.
 
-    From one utterance to the next espeak-ng keeps a state (the phase of the pitch's flutter, for
-    one) that nothing resets. Each voice therefore loads a copy of the library under its own name:
-    the same utterances in the same order always sound the same, whatever was spoken before.
+    espeak-ng keeps a state from one utterance to the next, such as the phase of the pitch's
+    flutter, that nothing resets. Each voice therefore loads its own copy of the library, so that
+    the same utterances in the same order always sound the same.
 
     Arguments
     ---------
@@ -37,7 +37,7 @@ class EspeakVoice:
     variant : str
         A file in the folder `voices/!v` of espeak-ng's data, such as "f1" or "Andy".
     folder : pathlib.Path
-        An existing folder, in which the voice makes one for its copy of the library.
+        An existing folder, in which the voice makes a folder for its copy of the library.
     seed : int
         Seed of the noise in the voice (breath, roughness).
 
@@ -58,17 +58,17 @@ class EspeakVoice:
 
     def __init__(self, accent, variant, folder, seed):
         library_path, data_path = find_espeak()
-        # espeak-ng itself takes its standard voice, without a word, for a variant it doesn't know.
+        # For a variant that it doesn't know, espeak-ng silently takes its standard voice.
         if not os.path.isfile(os.path.join(data_path, "voices", "!v", variant)):
             raise InputError(f"espeak-ng has no voice variant '{variant}' in {data_path}/voices/!v")
         home = Path(tempfile.mkdtemp(dir=folder))
         self._library = _load_copy(library_path, home / "library")
         self._chunks = []
         self._callback = _Callback(self._keep)  # held here: it must live as long as the library
-        # A link, as espeak-ng cuts paths at 160 characters and an installed package may lie deep.
+        # A link, because espeak-ng cuts paths at 160 characters and the package's may be longer.
         (home / "espeak-ng-data").symlink_to(data_path, target_is_directory=True)
         self._start(home, f"{accent}+{variant}")
-        # Its noise comes from its own generator in places, from the C library's in others.
+        # Some of its noise comes from its own generator, some from that of the C library.
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         ctypes.CDLL(None).srand(seed)
 
@@ -78,11 +78,10 @@ class EspeakVoice:
         Arguments
         ---------
         text : str
-            What to say.
         pitch : int
             0 to 100 on espeak-ng's scale, where 50 is the voice's own pitch.
         words_per_minute : int
-            The rate, 80 to 450.
+            80 to 450.
 
         Returns
         -------
@@ -113,13 +112,13 @@ class EspeakVoice:
 
 
 def find_espeak():
-    """Returns the paths of espeak-ng's library and of its data, or says how to install them."""
+    """The paths of espeak-ng's library and its data; an InputError says how to install them."""
     try:
         import espeakng_loader
     except ImportError:
         raise InputError(
-            "the demo corpus is spoken by the package espeakng-loader, which is not installed; "
-            "install it: python -m pip install espeakng-loader==0.2.4"
+            "the demo corpus needs the package espeakng-loader, which is not installed; install "
+            "it: python -m pip install espeakng-loader==0.2.4"
         ) from None
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
 

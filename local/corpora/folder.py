@@ -1,10 +1,10 @@
-"""Lists for one's own recordings: a folder for each speaker, with audio at any depth below it.
+"""One's own recordings, in a folder for each speaker, to the lists for training and trials.
 
     python local/corpora/folder.py FOLDER --out_dir lists
 
-FOLDER/SPEAKER/**/*.wav (or .flac .ogg .opus .mp3 .sph) becomes train_labels.txt,
-valid_clients.txt and valid_impostors.txt, and speakers.txt says which label is which speaker.
-No speaker is both in training and in the trials. The same arguments always give the same lists.
+From FOLDER/SPEAKER/**/*.wav (or .flac .ogg .opus .mp3 .sph) it makes train_labels.txt,
+valid_clients.txt and valid_impostors.txt, and speakers.txt, the speaker of each label. No speaker
+is both in training and in the trials. The same arguments always give the same lists.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from local.atomic import writing
 from local.audio.recordings import find_utterances
 from local.corpora.lists import choose_trials, write_lines, write_lists
 from local.errors import InputError
@@ -34,16 +35,15 @@ def main(arguments=None):
 
 
 def split_speakers(utterances, trial_speakers, rng):
-    """Sets speakers apart for the trials.
+    """Splits speakers into those to train on and those for the trials.
 
     Arguments
     ---------
     utterances : dict
-        Speaker -> list of names. Only speakers with two utterances or more serve for trials.
+        Speaker -> list of names. Trials are only made of speakers with two utterances or more.
     trial_speakers : float
-        From 1: how many. Below 1: which share of the speakers, but 2 at least.
+        The number of speakers for trials or, if below 1, their share (of at least two speakers).
     rng : random.Random
-        Source of the choice.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def split_speakers(utterances, trial_speakers, rng):
     """
     is_share = 0 < trial_speakers < 1
     wanted = max(2, round(trial_speakers * len(utterances))) if is_share else int(trial_speakers)
-    able = [speaker for speaker, names in utterances.items() if len(names) > 1]
+    eligible = [speaker for speaker, names in utterances.items() if len(names) > 1]
     if wanted < 2:
         raise InputError(
             f"--trial_speakers {trial_speakers:g}: impostor trials need 2 speakers or more"
@@ -67,14 +67,14 @@ def split_speakers(utterances, trial_speakers, rng):
             f"{len(utterances)} speakers are too few: {wanted} for trials (--trial_speakers) and "
             "at least 2 others to train on are needed"
         )
-    if len(able) < wanted:
+    if len(eligible) < wanted:
         raise InputError(
-            f"{wanted} speakers are needed for trials (--trial_speakers), but only {len(able)} "
-            "have two recordings or more, which client trials take"
+            f"{wanted} speakers are needed for trials (--trial_speakers), but only {len(eligible)} "
+            "have the two recordings or more that client trials take"
         )
-    chosen = set(rng.sample(able, wanted))
-    training = {name: own for name, own in utterances.items() if name not in chosen}
-    return training, {name: utterances[name] for name in sorted(chosen)}
+    for_trials = sorted(rng.sample(eligible, wanted))
+    training = {name: own for name, own in utterances.items() if name not in for_trials}
+    return training, {name: utterances[name] for name in for_trials}
 
 
 def _make_lists(folder, out_dir, trial_speakers, trials, seed):
@@ -83,10 +83,8 @@ def _make_lists(folder, out_dir, trial_speakers, trials, seed):
     rng = random.Random(seed)
     training, others = split_speakers(find_utterances(folder), trial_speakers, rng)
     clients, impostors = choose_trials(others, trials, rng)
-    try:
+    with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out_dir}: can't be made ({error.strerror})") from error
     lists = write_lists(out_dir, list(training.values()), clients, impostors)
     speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
     speakers_path = write_lines(out_dir / "speakers.txt", speakers)
@@ -125,7 +123,7 @@ def _parser():
         "--trial_speakers",
         type=float,
         default=0.2,
-        help="kept for trials: how many, or below 1 which share of all (0.2)",
+        help="speakers for the trials: their number or, below 1, their share (0.2)",
     )
     parser.add_argument(
         "--trials", type=int, default=5000, help="of each kind, client and impostor (5000)"

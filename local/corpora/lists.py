@@ -1,7 +1,7 @@
-"""What every corpus writes: training labels, client trials and impostor trials."""
+"""The utterances of speakers to the lists of a corpus: labels, client and impostor trials."""
 
-from dataclasses import dataclass
-from math import isqrt
+from itertools import combinations
+from math import comb, isqrt
 
 from local.atomic import replacing
 
@@ -31,31 +31,27 @@ def choose_trials(utterances, count, rng):
     ([('anna/1', 'anna/2')], [('anna/1', 'bert/1'), ('anna/2', 'bert/1')])
     """
     speakers = list(utterances.values())
-    clients = [_ClientPairs(own) for own in speakers]
-    impostors = [
-        _ImpostorPairs(first, second)
-        for number, first in enumerate(speakers)
-        for second in speakers[number + 1 :]
-    ]
+    clients = [_client_pairs(own) for own in speakers]
+    impostors = [_impostor_pairs(*both) for both in combinations(speakers, 2)]
     return _draw(clients, count, rng), _draw(impostors, count, rng)
 
 
 def write_lists(out_dir, training, clients, impostors):
-    """Writes the three lists, each at once or not at all.
+    """Writes the three lists, each completely or not at all.
 
     Arguments
     ---------
     out_dir : pathlib.Path
         An existing folder.
     training : list of list of str
-        For each label, from 0, the paths of the speaker's utterances.
+        The paths of the utterances of each speaker, in the order of the labels.
     clients, impostors : list of (str, str)
         Pairs of paths.
 
     Returns
     -------
     files : list of pathlib.Path
-        The files: train_labels.txt, valid_clients.txt and valid_impostors.txt.
+        train_labels.txt, valid_clients.txt and valid_impostors.txt.
     """
     labels = [f"{path} {label} -1" for label, paths in enumerate(training) for path in paths]
     lists = {
@@ -67,53 +63,43 @@ def write_lists(out_dir, training, clients, impostors):
 
 
 def write_lines(path, lines):
-    """Writes a text file, at once or not at all, and returns its path."""
+    """Writes a text file, completely or not at all, and returns its path."""
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
     return path
 
 
-@dataclass(frozen=True)
-class _ClientPairs:
-    """The n (n - 1) / 2 pairs of a speaker's n utterances, numbered without listing them."""
+def _client_pairs(utterances):
+    """How many pairs a speaker's utterances have, and a function from a number to a pair."""
 
-    utterances: list
-
-    def __len__(self):
-        return len(self.utterances) * (len(self.utterances) - 1) // 2
-
-    def __getitem__(self, number):
+    def pair(number):
         later = (1 + isqrt(1 + 8 * number)) // 2
-        earlier = number - later * (later - 1) // 2
-        return self.utterances[earlier], self.utterances[later]
+        return utterances[number - later * (later - 1) // 2], utterances[later]
+
+    return comb(len(utterances), 2), pair
 
 
-@dataclass(frozen=True)
-class _ImpostorPairs:
-    """The pairs of an utterance of one speaker and one of another."""
+def _impostor_pairs(first, second):
+    """The same for the pairs of an utterance of one speaker and one of another."""
 
-    first: list
-    second: list
+    def pair(number):
+        row, column = divmod(number, len(second))
+        return first[row], second[column]
 
-    def __len__(self):
-        return len(self.first) * len(self.second)
-
-    def __getitem__(self, number):
-        row, column = divmod(number, len(self.second))
-        return self.first[row], self.second[column]
+    return len(first) * len(second), pair
 
 
 def _draw(groups, count, rng):
-    shares = _even_shares([len(group) for group in groups], count, rng)
+    shares = _even_shares([size for size, _ in groups], count, rng)
     return [
-        group[number]
-        for group, share in zip(groups, shares, strict=True)
-        for number in sorted(rng.sample(range(len(group)), share))
+        pair(number)
+        for (size, pair), share in zip(groups, shares, strict=True)
+        for number in sorted(rng.sample(range(size), share))
     ]
 
 
 def _even_shares(sizes, total, rng):
-    """Shares a total out among groups as evenly as their sizes allow."""
+    """Divides a total among groups as evenly as their sizes allow."""
     shares = [0] * len(sizes)
     while True:
         open_groups = [group for group, size in enumerate(sizes) if shares[group] < size]

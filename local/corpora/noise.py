@@ -1,10 +1,10 @@
-"""Background noise and level for clean speech."""
+"""Clean speech to speech in background noise, at a given level."""
 
 import numpy as np
 
 
 def add_noise(speech, snr_db, kind, sample_rate, rng):
-    """Adds noise of a kind to speech, so strong that the signal-to-noise ratio is as asked.
+    """Adds noise to speech at a given signal-to-noise ratio.
 
     Arguments
     ---------
@@ -17,7 +17,6 @@ def add_noise(speech, snr_db, kind, sample_rate, rng):
     sample_rate : int
         In hertz.
     rng : np.random.Generator
-        Source of the noise.
 
     Returns
     -------
@@ -36,7 +35,7 @@ def add_noise(speech, snr_db, kind, sample_rate, rng):
 
 
 def set_level(samples, level_dbfs, highest_peak=0.99):
-    """Scales samples to a level: their RMS against full scale (1.0) in dB; peaks are never cut.
+    """Scales samples to an RMS in dB of full scale (1.0), or less if a peak would exceed it.
 
     Example
     -------
@@ -50,7 +49,7 @@ def set_level(samples, level_dbfs, highest_peak=0.99):
 
 
 def rms(samples):
-    """Root of the mean square of samples."""
+    """The root of the mean square of samples."""
     return np.sqrt(np.mean(np.square(samples)))
 
 
@@ -66,7 +65,7 @@ def _pink(num_samples, _sample_rate, rng):
 
 
 def _hum(num_samples, sample_rate, rng):
-    """The mains with its harmonics, over a little pink noise."""
+    """The frequency of the mains with its harmonics, and a little pink noise."""
     seconds = np.arange(num_samples) / sample_rate
     mains = rng.choice([50.0, 60.0])
     harmonics = [

@@ -1,4 +1,4 @@
-"""Invented English sentences for synthetic speech."""
+"""A random generator to invented English sentences, for synthetic speech."""
 
 _ADJECTIVES = """old young quiet noisy yellow silver broken hungry careful clever heavy gentle
     golden purple curious sleepy famous lonely modern wooden bright narrow gloomy""".split()
@@ -18,14 +18,13 @@ _JOINS = "and then|while|because|but|although|so".split("|")
 
 
 def unique_sentences(count, rng):
-    """Invents sentences, each of them once.
+    """Invents different sentences.
 
     Arguments
     ---------
     count : int
-        How many (there are many millions).
+        How many; there are many millions.
     rng : random.Random
-        Source of the choices.
 
     Returns
     -------
@@ -39,14 +38,14 @@ def unique_sentences(count, rng):
     >>> len(set(sentences))
     1000
     """
-    sentences = {}  # a dictionary, unlike a set, keeps the order
+    sentences = {}  # unlike a set, a dictionary keeps the order
     while len(sentences) < count:
         sentences[_sentence(rng)] = None
     return list(sentences)
 
 
 def _sentence(rng):
-    """A clause, a clause with its time, or two clauses: equally many are short, middling, long."""
+    """A clause, a clause and a time, or two clauses, each a third of the time."""
     form = rng.choice(("short", "middling", "long"))
     if form == "long":
         words = f"{_clause(rng)} {_phrase(_JOINS, rng)} {_clause(rng)}"

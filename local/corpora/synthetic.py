@@ -1,4 +1,4 @@
-"""Synthetic speakers: which voices there are, what each of them says, and how it is recorded."""
+"""Settings to synthetic speakers, and these to their recordings."""
 
 import random
 import tempfile
@@ -12,18 +12,18 @@ from local.corpora.espeak import EspeakVoice
 from local.corpora.noise import NOISES, add_noise, set_level
 from local.corpora.sentences import unique_sentences
 
-VERSION = 1  # to be raised when the code comes to give other bytes for the same settings
+VERSION = 1  # raise it when the same settings would give other bytes
 SAMPLE_RATE = 16_000  # of the files, in hertz
 WORDS_PER_MINUTE = (150, 180)
 LEVELS_DBFS = (-32.0, -18.0)
 
-# A voice has one accent throughout. With fewer accents, voices are harder to tell apart.
+# Each voice keeps one accent. With fewer accents, voices are harder to tell apart.
 ACCENTS = """
     en-us en en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-us-nyc en-029
     """.split()
 
-# The voice variants of espeak-ng, without those that sound nearly like another one (anikaRobot,
-# Gene2, steph3 ...), and without those so slow or so fast that sentences leave 2 to 8 seconds.
+# The voice variants of espeak-ng, except for those that sound nearly like another one (anikaRobot,
+# Gene2, steph3 ...) and those whose sentences would be shorter than 2 or longer than 8 seconds.
 VOICES = """
     Alex Andrea Andy Annie Denis Diogo Gene Hugo Jacky Lee Mario Michael Mike Nguyen Reed
     RicishayMax RicishayMax2 Storm Tweaky UniRobot adam anika announcer aunty belinda boris caleb
@@ -36,10 +36,10 @@ VOICES = """
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user can choose of the demo corpus.
+    """The settings of the demo corpus.
 
-    The task is harder with more noise (`min_snr` and `max_snr`, signal-to-noise ratios in dB) and
-    with a wider `pitch_spread` (on espeak-ng's scale from 0 to 100, to both sides of 50).
+    More noise (lower `min_snr` and `max_snr`, signal-to-noise ratios in dB) makes the task harder,
+    and so does a wider `pitch_spread` (on espeak-ng's scale from 0 to 100, to both sides of 50).
     """
 
     seed: int = 0
@@ -63,7 +63,7 @@ class Speaker:
 
 
 def describe(settings):
-    """Returns everything that decides the bytes of the corpus, as a dictionary."""
+    """A dictionary of everything that decides the bytes of the corpus."""
     return asdict(settings) | {
         "version": VERSION,
         "sample_rate": SAMPLE_RATE,
@@ -75,9 +75,7 @@ def describe(settings):
 
 
 def cast_speakers(settings):
-    """Chooses the voices and writes their texts: training speakers first, then trial speakers.
-
-    No sentence occurs twice.
+    """The speakers of training, then those of the trials; no two say the same sentence.
 
     Example
     -------
@@ -100,18 +98,9 @@ def cast_speakers(settings):
 
 
 def record_speaker(speaker, settings, audio_dir):
-    """Records all that a speaker says, as audio_dir/VOICE/NUMBER.wav.
+    """Records all sentences of a Speaker as audio_dir/VOICE/NUMBER.wav.
 
-    Arguments
-    ---------
-    speaker : Speaker
-    settings : Settings
-    audio_dir : pathlib.Path
-
-    Returns
-    -------
-    paths : list of str
-        VOICE/NUMBER for each utterance: the file under audio_dir without its extension.
+    Returns the path of each, below the pathlib.Path `audio_dir` and without extension.
     """
     (audio_dir / speaker.voice).mkdir(parents=True)
     paths = [f"{speaker.voice}/{number:03d}" for number in range(len(speaker.sentences))]
@@ -125,7 +114,7 @@ def record_speaker(speaker, settings, audio_dir):
 
 
 def _record(voice, sentence, settings, rng):
-    from scipy.signal import resample_poly  # not above: it takes too long to load for a mere -h
+    from scipy.signal import resample_poly  # here, so that -h need not wait for it
 
     pitch = 50 + rng.integers(-settings.pitch_spread, settings.pitch_spread, endpoint=True)
     words_per_minute = rng.integers(*WORDS_PER_MINUTE, endpoint=True)

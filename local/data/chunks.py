@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from local.audio.reading import cut_chunk
 from local.data.manifest_files import KEEP_DOLLARS
-from local.data.readers import read_chunk, read_utterance, repeated
+from local.data.readers import read_chunk, read_utterance
 from local.data.sampling import EndlessShuffle
 from local.errors import InputError
 from local.machine import processes
@@ -104,7 +104,8 @@ def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, i
         place = rng.random()
         if whole:
             samples = audio[name] if in_memory else read_utterance(wav, start, stop, sample_rate)
-            samples = repeated(samples, chunk_length)
+            if len(samples) < chunk_length:
+                samples = np.resize(samples, (chunk_length, *samples.shape[1:]))  # repeats them
         elif in_memory:
             samples = cut_chunk(audio[name], chunk_length, rng)
         else:

@@ -1,5 +1,6 @@
 """The user's lists and audio to checked manifests, for training and for recipes/prepare.py."""
 
+import inspect
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -29,16 +30,15 @@ def prepare(
     valid_impostors,
     valid_data_dir,
     out_dir,
-    sample_rate=16000,
-    min_seconds=0.1,
-    train_on="audio",
-    feature_dir=None,
-    log_mel=None,
-    progress=True,
+    sample_rate,
+    min_seconds,
+    train_on,
+    feature_dir,
+    log_mel,
 ):
     """Checks all lists and files of a training run, and writes `out_dir`/manifests/*.csv.
 
-    The arguments are the settings of the same names in `hparams/vgg.yaml`.
+    The arguments are the `SETTINGS` of the same names in `hparams/vgg.yaml`.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def prepare(
     if train_on not in ("audio", "features"):
         raise InputError(f"train_on is audio or features, not {train_on!r}")
     trials = _read_trials(valid_clients, valid_impostors, train_labels_path)
-    options = {"sample_rate": sample_rate, "min_seconds": min_seconds, "progress": progress}
+    options = {"sample_rate": sample_rate, "min_seconds": min_seconds}
     if train_on == "features":
         frame_rate = sample_rate // log_mel.hop
         kind = feature_kind(log_mel.num_mels, frame_rate)
@@ -73,6 +73,9 @@ def prepare(
             ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else ""),
         )
     return Prepared(train, valid, trials)
+
+
+SETTINGS = tuple(inspect.signature(prepare).parameters)
 
 
 def _read_trials(clients_path, impostors_path, labels_path):

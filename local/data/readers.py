@@ -1,7 +1,5 @@
 """A row of a manifest to what is read of it: samples of audio, or stored features."""
 
-import numpy as np
-
 from local.audio import reading
 from local.features.files import is_feature_file, read_features
 
@@ -43,16 +41,3 @@ def read_chunk(path, start, stop, length, rng, sample_rate):
         return reading.cut_chunk(read_features(path, start, stop), length, rng)
     first = start + int(rng.integers(stop - start - length + 1))
     return read_features(path, first, first + length)
-
-
-def repeated(values, length):
-    """At least `length` values: if there are fewer, they are repeated from the first on.
-
-    Example
-    -------
-    >>> repeated(np.arange(3), 5).tolist()
-    [0, 1, 2, 0, 1]
-    """
-    if len(values) >= length:
-        return values
-    return values.take(np.arange(length), axis=0, mode="wrap")

@@ -1,4 +1,4 @@
-"""Log-mel features: computed, and kept on disk."""
+"""Log-mel features: computed from audio, and stored on disk."""
 
 from local.features.log_mel import LogMel
 

@@ -1,4 +1,4 @@
-"""Recordings to feature files, on all cores."""
+"""Recordings to feature files, by one process a core."""
 
 import multiprocessing
 import os
@@ -24,7 +24,7 @@ _FILES_AT_ONCE = 16
 
 
 class Job(NamedTuple):
-    """A recording: where it is looked for, and where its features go."""
+    """A recording, looked up as `name` in `data_dir`, and the path that its features go to."""
 
     data_dir: str
     name: str
@@ -32,13 +32,13 @@ class Job(NamedTuple):
 
     @classmethod
     def make(cls, data_dir, identity, name, feature_dir, extension):
-        """With the features in a tree of their own, by the ID; or, without one, beside the audio.
+        """The features go to `feature_dir`, by the ID; or, if it is None, beside the audio.
 
         Example
         -------
         >>> Job.make("audio", "anna/1", "anna/1", "features", ".npy").path
         PosixPath('features/anna/1.npy')
-        >>> Job.make("audio", "a1", "anna/1.flac", None, ".npy").path  # of a wav.scp
+        >>> Job.make("audio", "a1", "anna/1.flac", None, ".npy").path
         PosixPath('audio/anna/1.npy')
         """
         root, stem = feature_dir, identity
@@ -48,18 +48,10 @@ class Job(NamedTuple):
 
 
 class FeatureExtractor(NamedTuple):
-    """Computes and writes the features of one recording after the other.
+    """Computes and writes features before normalisation.
 
-    Arguments
-    ---------
-    log_mel : local.features.LogMel
-        What it makes before normalisation is stored.
-    sample_rate : int
-        In Hz.
-    min_seconds : float
-        Shorter recordings are refused.
-    dtype : str
-        Of `.npy` files; see `local.features.files.write_features`.
+    Recordings shorter than `min_seconds` are refused; `dtype` is that of `.npy` files (see
+    `local.features.files.write_features`).
     """
 
     log_mel: LogMel
@@ -68,12 +60,9 @@ class FeatureExtractor(NamedTuple):
     dtype: str
 
     def extract(self, job):
-        """Writes the features, if they aren't there: "written" or "kept".
+        """Writes the features of a Job and returns "written", or "kept" if they are there already.
 
-        Raises
-        ------
-        InputError
-            If the recording can't be found, read, or is too short.
+        Raises an InputError if the recording can't be found or read, or is too short.
         """
         audio = find_audio(job.data_dir, job.name)
         if audio is None:
@@ -92,7 +81,7 @@ class FeatureExtractor(NamedTuple):
         return "written"
 
     def _is_finished(self, path, audio):
-        """Whether the features are whole, of this kind, and newer than the audio."""
+        """Whether features of this kind are there, whole and newer than the audio."""
         try:
             if path.stat().st_mtime_ns < audio.stat().st_mtime_ns:
                 return False
@@ -117,7 +106,7 @@ def extract_features(extractor, jobs, num_workers=None, progress=True):
     Yields
     ------
     outcome : tuple
-        (what `extract` returns, or None; what is wrong, or None), in the order of the jobs.
+        (what `extract` returns or None, what is wrong or None), in the order of the jobs.
     """
     num_workers = min(num_workers or len(os.sched_getaffinity(0)), len(jobs))
     with ProcessPoolExecutor(

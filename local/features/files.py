@@ -1,4 +1,4 @@
-"""Log-mel features on disk: before normalisation, a file for each utterance."""
+"""Log-mel features of an utterance, before normalisation, to a file and back."""
 
 import io
 import os
@@ -18,17 +18,12 @@ NPY, PICKLE = ".npy", ".pickle"
 FEATURE_EXTENSIONS = (NPY, PICKLE)
 FORMATS = {"npy": NPY, "pickle": PICKLE}
 DTYPES = ("float16", "float32")
-# Of a `.npy` file, which hold its header, if numpy has written it.
-_HEAD_BYTES = 128
+# The length of the header of a `.npy` file that numpy has written.
+_HEADER_BYTES = 128
 
 
 def feature_kind(num_mels, frame_rate):
-    """What is looked for under the names of a list: features of so many mels.
-
-    Returns
-    -------
-    kind : local.audio.table.FileKind
-    """
+    """The `local.audio.table.FileKind` of features with a number of mels."""
     check = partial(check_features, num_mels=num_mels, frame_rate=frame_rate)
     return FileKind("feature", f"features-{num_mels}", FEATURE_EXTENSIONS, check)
 
@@ -44,8 +39,9 @@ def write_features(path, log_mel, dtype="float16"):
     Arguments
     ---------
     path : str or Path
-        Its extension says the form: `.npy`, of (frames, num_mels), of which a window can be read
-        by itself; or `.pickle`, of (num_mels, frames) in float32, as the original's scripts do.
+        Its extension decides the form: `.npy`, an array (frames, num_mels), of which a chunk can
+        be read by itself; or `.pickle`, an array (num_mels, frames) of float32, as the original
+        recipe writes it.
     log_mel : np.ndarray
         (frames, num_mels)
     dtype : str
@@ -64,7 +60,7 @@ def write_features(path, log_mel, dtype="float16"):
     >>> read_features(path, 1, 3).shape
     (2, 80)
     """
-    # A file that a power cut may leave empty is found when it is looked at: see check_features.
+    # Not flushed: if a power failure leaves the file empty, check_features finds it.
     with replacing(path, flush=False) as temporary, open(temporary, "wb") as file:
         if os.fspath(path).endswith(PICKLE):
             pickle.dump(np.ascontiguousarray(log_mel.T, dtype=np.float32), file, protocol=4)
@@ -73,58 +69,58 @@ def write_features(path, log_mel, dtype="float16"):
 
 
 def read_features(path, start=0, stop=None):
-    """Reads frames of an utterance; of a `.npy`, only these.
+    """Reads frames of an utterance, without reading the other frames of a `.npy`.
 
     Arguments
     ---------
     path : str or Path
-        Of `write_features`, or a pickle of the original's scripts.
+        Written by `write_features` or the original recipe.
     start, stop : int
         Frames; None is the end.
 
     Returns
     -------
     log_mel : np.ndarray
-        (stop - start, num_mels), of its own memory.
+        (stop - start, num_mels), writable.
 
     Raises
     ------
     InputError
-        If it can't be read, has other than two axes of numbers, or ends before `stop`.
+        If the file can't be read, has other than two axes of numbers, or ends before `stop`.
     """
     if os.fspath(path).endswith(PICKLE):
-        window = np.array(_opened(path)[start:stop])
+        log_mel = np.array(_opened(path)[start:stop])
     else:
-        window = _read_npy(path, start, stop)
-    if not len(window) or (stop is not None and len(window) != stop - start):
+        log_mel = _read_npy(path, start, stop)
+    if not len(log_mel) or (stop is not None and len(log_mel) != stop - start):
         raise InputError(f"{path}: has no frames {start} to {stop}: make its manifest again")
-    return window
+    return log_mel
 
 
 def _read_npy(path, start, stop):
-    """What np.load(path, mmap_mode="r")[start:stop] gives, in a fraction of the time."""
+    """What np.load(path, mmap_mode="r")[start:stop] gives, in a tenth of the time."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
     try:
-        layout = _layout(os.pread(file, _HEAD_BYTES, 0))
+        layout = _layout(os.pread(file, _HEADER_BYTES, 0))
         if layout is None:
             return np.array(_opened(path)[start:stop])
         (num_frames, num_mels), dtype, offset = layout
         stop = num_frames if stop is None else min(stop, num_frames)
-        window = np.empty((max(0, stop - start), num_mels), dtype)
-        num_read = os.preadv(file, [window], offset + start * num_mels * dtype.itemsize)
-        return window[: num_read // max(1, num_mels * dtype.itemsize)]
+        log_mel = np.empty((max(0, stop - start), num_mels), dtype)
+        num_read = os.preadv(file, [log_mel], offset + start * num_mels * dtype.itemsize)
+        return log_mel[: num_read // max(1, num_mels * dtype.itemsize)]
     finally:
         os.close(file)
 
 
 @lru_cache(maxsize=10_000)
 def _layout(head):
-    """Shape, type and first byte of the array that a `.npy` file with this head has.
+    """Shape, type and first byte of the array in a `.npy` file that begins with these bytes.
 
-    None, if it is not one as `write_features` makes it.
+    None if `write_features` makes no such file. Utterances of one length share a header.
     """
     file = io.BytesIO(head)
     try:
@@ -143,7 +139,7 @@ def check_features(path, num_mels, frame_rate):
     ---------
     path : str or Path
     num_mels : int
-        That it must have.
+        The number of mels that it must have.
     frame_rate : float
         Frames a second.
 
@@ -155,11 +151,8 @@ def check_features(path, num_mels, frame_rate):
     Raises
     ------
     InputError
-        If it can't be read, is cut, has no frames or another number of mels. The text names the
-        file.
+        If the file can't be read, is cut, has no frames or another number of mels.
     """
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a directory, not a feature file")
     num_frames, found = _opened(path).shape
     if found != num_mels:
         raise InputError(f"{path} has {found} features a frame, not num_mels {num_mels}")
@@ -169,7 +162,7 @@ def check_features(path, num_mels, frame_rate):
 
 
 def _opened(path):
-    """(frames, num_mels), of a `.npy` not in memory yet."""
+    """The array (frames, num_mels) of a file; that of a `.npy` is mapped, not read."""
     log_mel = load_array(path).T if os.fspath(path).endswith(PICKLE) else _mapped(path)
     if log_mel.ndim != 2 or log_mel.dtype.kind != "f":
         raise InputError(f"{path} holds no features: expected two axes of floating-point numbers")
@@ -182,4 +175,4 @@ def _mapped(path):
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
-        raise InputError(f"{path} is damaged, or no .npy file of numbers") from error
+        raise InputError(f"{path} is damaged, or not a .npy file of numbers") from error

@@ -1,4 +1,4 @@
-"""Log-mel features of whole batches, on the device of the model."""
+"""Batches of waveforms to log-mel features, on the device of the model."""
 
 import math
 
@@ -8,11 +8,11 @@ from speechbrain.utils.autocast import fwd_default_precision
 
 from local.models.padding import Padding
 
-# Utterances at once on a CPU: what is written by one operation is still in the cache for the next.
+# Utterances at once on a CPU, few enough for the processor's cache to hold what is computed.
 CPU_BLOCK = 8
-# Frames at once: what is computed on the way takes 50 times the memory of the audio.
+# Frames at once, because intermediate results take 50 times the memory of the audio.
 MAX_FRAMES = 6000
-# Deviations below this count as 1 in cmvn: a constant bin (digital silence) is not blown up.
+# cmvn takes smaller deviations as 1, so as not to amplify a constant bin (digital silence).
 MIN_DEVIATION = 0.01
 
 
@@ -109,17 +109,17 @@ class LogMel(torch.nn.Module):
         window = np.zeros(fft_size)
         window[(fft_size - window_size) // 2 :][:window_size] = np.hamming(window_size + 1)[:-1]
         filters = mel_filters(num_mels, fft_size, sample_rate)
-        # Derived from the arguments, so not a part of the checkpoints.
+        # Derived from the arguments, hence not part of the checkpoints.
         self.register_buffer("window", torch.tensor(window, dtype=dtype), persistent=False)
         self.register_buffer("filters", torch.tensor(filters, dtype=dtype), persistent=False)
 
     def num_frames(self, num_samples):
-        """Frames of so many samples, an int or a tensor of them."""
+        """The number of frames of a number of samples, an int or a tensor of them."""
         frames = (num_samples - self.fft_size) // self.hop + 1
         return frames.clamp(min=1) if torch.is_tensor(frames) else max(1, frames)
 
     def num_samples(self, num_frames):
-        """The fewest samples that give so many frames."""
+        """The smallest number of samples with this number of frames."""
         return (num_frames - 1) * self.hop + self.fft_size
 
     @fwd_default_precision
@@ -129,15 +129,15 @@ class LogMel(torch.nn.Module):
         Arguments
         ---------
         waveforms : torch.Tensor
-            (batch, samples) on the scale of int16 samples, of any type; or what `log_mel` gave of
-            them, (batch, frames, num_mels), which then is only normalised.
+            (batch, samples) of any type, on the scale of int16 samples; or the result of `log_mel`,
+            (batch, frames, num_mels), which is then only normalised.
         lengths : torch.Tensor, optional
-            (batch,) samples (or frames) of each utterance; what is behind them changes nothing.
+            (batch,) samples (or frames) of each utterance; what follows them has no effect.
 
         Returns
         -------
         features : torch.Tensor
-            (batch, frames, num_mels), zero behind the end of an utterance.
+            (batch, frames, num_mels), zero after the end of an utterance.
         num_frames : torch.Tensor or None
             (batch,) frames of each utterance; None where lengths is None.
         """
@@ -148,7 +148,7 @@ class LogMel(torch.nn.Module):
         return self._normalize(log_mel.to(self.window.dtype), padding), num_frames
 
     def log_mel(self, waveforms, lengths=None):
-        """The features before normalisation, with anything behind the end of an utterance.
+        """The features before normalisation; after the end of an utterance they have no meaning.
 
         Arguments
         ---------
@@ -187,14 +187,14 @@ class LogMel(torch.nn.Module):
         signal = torch.sub(signal, previous, alpha=self.preemphasis)[:, before:]
         if lengths is not None and not first:
             shortest = int(lengths.min())
-            # Frames are inside their utterances, but for the only one of a very short utterance.
+            # Only an utterance shorter than a frame has a frame that reaches beyond its end.
             if shortest < self.fft_size:
                 Padding(lengths, signal.shape[1], shortest).fill_(signal, 0.0)
         if signal.shape[1] < self.fft_size:
             signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
         frames = signal.unfold(1, self.fft_size, self.hop) * self.window
         spectrum = torch.view_as_real(torch.fft.rfft(frames))
-        # Much cheaper than abs(), which guards against overflow that can't happen here.
+        # Much cheaper than abs(), which guards against an overflow that can't happen here.
         spectrum = spectrum.square_()
         magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()
         return (magnitude @ self.filters).clamp_(min=1.0).log_()
@@ -210,7 +210,7 @@ class LogMel(torch.nn.Module):
 
 
 def _mean(values, padding):
-    """Mean over the frames of each utterance; may change their padding."""
+    """The mean over the frames of each utterance; may change values after their padding."""
     if padding is None:
         return values.mean(dim=1, keepdim=True)
     return padding.fill_(values, 0.0).sum(dim=1, keepdim=True) / padding.lengths[:, None, None]

@@ -1,4 +1,4 @@
-"""Pickles that hold one array of numbers, read without running anything that a pickle may name."""
+"""A pickle to the array of numbers in it, without running anything that a pickle may name."""
 
 import codecs
 import pickle
@@ -7,14 +7,14 @@ import numpy as np
 
 from local.errors import InputError
 
-# Newer numpy calls its inner package _core; arrays that either has written can be read.
+# numpy 2 calls its inner package _core.
 _MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 _BUFFER_MODULES = ("numpy.core.numeric", "numpy._core.numeric")
 _FLOATS = ("f2", "f4", "f8")
 
 
 class _Refused(Exception):
-    """What the pickle names, and may not."""
+    """The pickle names something that it may not name."""
 
 
 def _float_dtype(name, *options):
@@ -25,20 +25,19 @@ def _float_dtype(name, *options):
 
 
 def _encode(text, encoding):
-    """How a pickle of protocol 2 holds bytes."""
+    """Pickles of protocol 2 hold bytes as text and call this to encode it."""
     if encoding != "latin1":
         raise _Refused(f"bytes in the encoding {encoding!r}")
     return codecs.encode(text, encoding)
 
 
-_reconstruct, _from_buffer = (
-    np.zeros(1).__reduce__()[0],
-    np.zeros(1).__reduce_ex__(5)[0],
-)
-_ADMITTED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): _float_dtype}
-_ADMITTED |= {("_codecs", "encode"): _encode}
-_ADMITTED |= {(module, "_reconstruct"): _reconstruct for module in _MODULES}
-_ADMITTED |= {(module, "_frombuffer"): _from_buffer for module in _BUFFER_MODULES}
+_ADMITTED = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): _float_dtype,
+    ("_codecs", "encode"): _encode,
+    **{(module, "_reconstruct"): np.zeros(1).__reduce__()[0] for module in _MODULES},
+    **{(module, "_frombuffer"): np.zeros(1).__reduce_ex__(5)[0] for module in _BUFFER_MODULES},
+}
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -63,7 +62,7 @@ def load_array(path):
     Raises
     ------
     InputError
-        If it can't be read, is damaged, or holds anything else; nothing of it is executed.
+        If the file can't be read, is damaged, or holds anything else, which is not executed.
 
     Example
     -------

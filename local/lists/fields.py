@@ -46,21 +46,24 @@ def read_fields(path, layout, problems):
 
 
 def _split_lines(file, path, layout, problems):
-    expected = _Expected(layout)
-    is_empty = True
+    names = layout.replace("[", "").replace("]", "").split()
+    numbers = (len(names) - 1, len(names)) if layout.endswith("]") else (len(names),)
+    is_open = names[-1] == "..."
+    is_empty, reason = True, ""
     for line, raw in enumerate(file, 1):
-        if line == 1:
-            raw = raw.removeprefix(codecs.BOM_UTF8)
-        fields = _decode_fields(raw)
+        fields = _decode_fields(raw.removeprefix(codecs.BOM_UTF8) if line == 1 else raw)
         if fields is None:
             problems.add(path, line, "is not UTF-8 text: save the list as UTF-8")
             return
-        if expected.fits(fields):
-            if len(expected.numbers) > 1:
-                expected.decide(len(fields), line)
+        if len(fields) in numbers or (is_open and len(fields) >= len(names) - 2):
+            if len(numbers) > 1:  # the first line decides whether there is the optional field
+                layout, numbers = " ".join(names[: len(fields)]), (len(fields),)
+                reason = f" as on line {line}"
             yield line, fields
         elif fields:
-            problems.add(path, line, expected.problem_with(fields))
+            expected = f"{' or '.join(map(str, numbers))} fields{reason}, '{layout}'"
+            hint = "" if len(fields) < numbers[-1] else " (a path can't hold blanks)"
+            problems.add(path, line, f"expected {expected}, but found {len(fields)}{hint}")
         is_empty = is_empty and not fields
     if is_empty:
         problems.add(path, None, f"is empty: expected lines of '{layout}'")
@@ -74,31 +77,3 @@ def _decode_fields(raw):
         return [field.decode() for field in raw.split()]
     except UnicodeDecodeError:
         return None
-
-
-class _Expected:
-    """How many fields the lines of a file must have."""
-
-    def __init__(self, layout):
-        self.layout = layout
-        self.names = layout.replace("[", "").replace("]", "").split()
-        most = len(self.names)
-        self.numbers = (most - 1, most) if layout.endswith("]") else (most,)
-        self.reason = ""
-
-    def fits(self, fields):
-        if self.layout.endswith("..."):
-            return len(fields) >= len(self.names) - 2
-        return len(fields) in self.numbers
-
-    def decide(self, number, line):
-        """Fixes the number of fields to that of a line."""
-        self.layout = " ".join(self.names[:number])
-        self.numbers = (number,)
-        self.reason = f" as on line {line}"
-
-    def problem_with(self, fields):
-        numbers = " or ".join(map(str, self.numbers))
-        hint = "" if len(fields) < self.numbers[-1] else " (a path can't hold blanks)"
-        expected = f"expected {numbers} fields{self.reason}, '{self.layout}'"
-        return f"{expected}, but found {len(fields)}{hint}"

@@ -33,6 +33,15 @@ def test_sound_files_pass(tmp_path, name, audio_format, subtype):
     assert 32000 <= info.num_samples < 33000
 
 
+@pytest.mark.parametrize("num_channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW"])
+def test_wav_as_by_soundfile(tmp_path, subtype, num_channels):
+    path = write_noise(tmp_path / "a.WAV", "WAV", subtype, num_channels)
+    path.write_bytes(path.read_bytes() + b"LIST\x08\0\0\0INFOabcd")
+    info = soundfile.info(path)
+    assert check_audio(path) == AudioInfo(info.frames, info.samplerate, num_channels)
+
+
 def test_rate_and_channels(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.zeros((10, 2)), 44100)

@@ -111,7 +111,7 @@ def test_read_a_missing_file(tmp_path):
 # ---- chunks
 
 
-def test_chunk_is_a_window_of_the_utterance(tmp_path, rng):
+def test_chunk_is_a_part_of_the_utterance(tmp_path, rng):
     path = write_ramp(tmp_path / "a.wav", 1000)
     for _ in range(50):
         chunk = read_chunk(path, 100, 200, 30, rng)
@@ -119,7 +119,7 @@ def test_chunk_is_a_window_of_the_utterance(tmp_path, rng):
         assert 100 <= chunk[0] <= 170
 
 
-def test_all_windows_are_equally_probable(tmp_path, rng):
+def test_all_chunks_are_equally_probable(tmp_path, rng):
     path = write_ramp(tmp_path / "a.wav", 20)
     starts = [read_chunk(path, 3, 10, 4, rng)[0] for _ in range(4000)]
     counts = np.bincount(starts, minlength=20)
@@ -128,7 +128,7 @@ def test_all_windows_are_equally_probable(tmp_path, rng):
     assert np.abs(counts[3:7] - 1000).max() < 4 * np.sqrt(4000 * 0.25 * 0.75)
 
 
-def test_window_of_the_whole_utterance(tmp_path, rng):
+def test_chunk_of_the_whole_utterance(tmp_path, rng):
     path = write_ramp(tmp_path / "a.wav", 10)
     assert read_chunk(path, 2, 8, 6, rng).tolist() == [2, 3, 4, 5, 6, 7]
 

@@ -40,7 +40,7 @@ def batches_of(manifest_path, num_workers, whole=False, num_samples=8000, **sett
     return list(loader)
 
 
-def test_chunks_are_windows_of_their_speakers_utterances(corpus):
+def test_chunks_are_parts_of_their_speakers_utterances(corpus):
     manifest_path, audio = corpus
     for batch in batches_of(manifest_path, num_workers=0):
         assert batch.waveforms.shape == (4, 8000) and batch.waveforms.dtype == torch.int16

@@ -81,7 +81,7 @@ def test_no_file(tmp_path):
     (tmp_path / "b.npy").mkdir()
     with pytest.raises(InputError, match="a.npy can't be read: No such file"):
         check_features(tmp_path / "a.npy", 80, 100)
-    with pytest.raises(InputError, match="b.npy is a directory"):
+    with pytest.raises(InputError, match="b.npy can't be read: Is a directory"):
         check_features(tmp_path / "b.npy", 80, 100)
     with pytest.raises(InputError, match="can't be written"):
         write_features(tmp_path / "none" / "a.npy", np.zeros((1, 80)))
