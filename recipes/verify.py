@@ -39,7 +39,7 @@ from local.machine import processes, runtime
 from local.model_files.model_dir import load_model
 from local.report.outputs import format_differences, write_outputs
 from local.scoring.cohort import choose_cohort
-from local.scoring.group_means import group_means
+from local.scoring.cosine import group_means
 from local.scoring.quality import write_quality
 from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System

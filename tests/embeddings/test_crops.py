@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from local.data.manifest_files import read_manifest, write_manifest
 from local.embeddings.crops import write_crops
-from local.scoring.group_means import group_means
+from local.scoring.cosine import group_means
 
 
 @pytest.fixture(scope="module")
