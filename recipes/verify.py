@@ -24,6 +24,7 @@ if __name__ == "__main__":
 import logging
 import os
 
+from local.atomic import writing
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
 from local.embeddings.embed import extract_embeddings, utterance_loader, write_crops
@@ -31,13 +32,13 @@ from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.conditions import Grouping
 from local.evaluation.evaluate import Evaluator
-from local.evaluation.summary import Costs, format_summary
+from local.evaluation.summary import Costs
 from local.lists.enrolment import enrol_models, single_utterances
 from local.lists.speaker_table import read_speaker_table
 from local.lists.trials import read_trial_list, read_trials
 from local.machine import processes, runtime
 from local.model_files.model_dir import load_model, weight_files
-from local.report.outputs import format_differences, write_outputs
+from local.report.outputs import format_results, write_outputs
 from local.scoring.cohort import choose_cohort
 from local.scoring.cosine import group_means
 from local.scoring.quality import write_quality
@@ -45,27 +46,15 @@ from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
 from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
 
-
-def make_output_dir(path):
-    """Makes the directory that gets the results."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: can't be made ({error.strerror})") from error
-
-
 # --- scores from a model
 
 
 def load(model_dir, is_default):
     """The model of a directory; a missing default model is told how to train it."""
     if is_default and not weight_files(model_dir):
-        script, yaml = (
-            os.path.relpath(ROOT / f) for f in ("recipes/train_vgg.py", "hparams/vgg.yaml")
-        )
-        raise InputError(
-            f"{model_dir}: there is no model here; train it with: python {script} {yaml}"
-        )
+        files = ROOT / "recipes" / "train_vgg.py", ROOT / "hparams" / "vgg.yaml"
+        command = " ".join(["python", *map(os.path.relpath, files)])
+        raise InputError(f"{model_dir}: there is no model here; train it with: {command}")
     return load_model(model_dir)
 
 
@@ -84,7 +73,8 @@ def prepare(hparams, sample_rate, output_dir, progress):
         trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
     models = hparams["enrol_models"]
     enrolment = enrol_models(trials, models) if models else single_utterances(trials)
-    make_output_dir(output_dir)
+    with writing(output_dir):
+        output_dir.mkdir(parents=True, exist_ok=True)
     manifest = prepare_trials(
         enrolment,
         hparams["valid_data_dir"],
@@ -179,24 +169,6 @@ def evaluator_of(hparams, progress):
     return evaluator
 
 
-def print_results(output_dir, evaluations, metrics):
-    """Prints the tables of all systems, their differences, and the paths of the results."""
-    for evaluation in evaluations:
-        print(f"\n{evaluation.name}\n{format_summary(evaluation.summary)}")
-        for note in evaluation.summary["notes"]:
-            print(f"note: {note}")
-        if not evaluation.summary["is_calibrated"]:
-            print(
-                "note: Cllr and actDCF take the scores for natural-log likelihood ratios; "
-                "recipes/calibrate.py turns scores into these"
-            )
-    differences = format_differences(metrics)
-    if differences:
-        print(f"\n{differences}")
-    print(f"\nMetrics:  {output_dir / 'metrics.json'}\nPictures: {output_dir}/*.png, *.pdf")
-    print(f"Report:   {output_dir / 'report.html'}")
-
-
 def results_dir(hparams):
     """The Path of output_dir, or its default."""
     paths = hparams["scores"]
@@ -239,7 +211,8 @@ def scored_systems(hparams, has_default_model, output_dir, run_opts):
         if processes.rank() > 0:
             return [], []
         systems = read_trial_scores(paths)
-        make_output_dir(output_dir)
+        with writing(output_dir):
+            output_dir.mkdir(parents=True, exist_ok=True)
         return systems, [("Scores", path) for path in paths]
     model = load(hparams["model_dir"], has_default_model)
     systems = [score(hparams, model, output_dir, run_opts)]
@@ -272,7 +245,7 @@ def main(arguments):
     has_model = not (hparams["scores"] and has_default_model)
     training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
     metrics = write_outputs(output_dir, evaluations, evaluator.costs, details, training_log)
-    print_results(output_dir, evaluations, metrics)
+    print(format_results(output_dir, evaluations, metrics))
 
 
 if __name__ == "__main__":

@@ -87,8 +87,7 @@ def curve_eer(curve):
     Arguments
     ---------
     curve : DetectionCurve
-        From `detection_curve`; or from `local.evaluation.cllr.convex_hull`: then the EER is that of
-        the hull.
+        From `detection_curve`, or from `local.evaluation.cllr.convex_hull` for the hull's EER.
 
     Returns
     -------
@@ -189,8 +188,8 @@ def bayes_threshold(p_target, c_miss=1.0, c_false_alarm=1.0):
 
     Example
     -------
-    >>> bayes_threshold(0.5), round(bayes_threshold(0.01), 6)
-    (0.0, 4.59512)
+    >>> round(bayes_threshold(0.01), 6)
+    4.59512
     """
     _check_costs(p_target, c_miss, c_false_alarm)
     return float(np.log(c_false_alarm / c_miss) - logit(p_target))
@@ -198,8 +197,7 @@ def bayes_threshold(p_target, c_miss=1.0, c_false_alarm=1.0):
 
 def _normalised_costs(miss, false_alarm, p_target, c_miss, c_false_alarm):
     _check_costs(p_target, c_miss, c_false_alarm)
-    cost_of_none = c_miss * p_target
-    cost_of_all = c_false_alarm * (1.0 - p_target)
+    cost_of_none, cost_of_all = c_miss * p_target, c_false_alarm * (1.0 - p_target)
     costs = cost_of_none * miss + cost_of_all * false_alarm
     return costs / min(cost_of_none, cost_of_all)
 

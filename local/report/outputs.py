@@ -6,11 +6,16 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from local.evaluation.evaluate import difference
-from local.evaluation.summary import write_metrics
+from local.evaluation.summary import format_summary, write_metrics
 from local.report.det_plot import det_figure
 from local.report.figure_files import save_figure, svg_text
 from local.report.report import write_report
 from local.report.score_plots import calibration_figure, score_histogram_figure
+
+UNCALIBRATED_NOTE = (
+    "note: Cllr and actDCF take the scores for natural-log likelihood ratios; recipes/calibrate.py "
+    "turns scores into these"
+)
 
 
 class Picture(NamedTuple):
@@ -94,6 +99,22 @@ def _histogram(evaluation, costs):
         threshold = evaluation.summary[f"{kind}_dcf_{prior}_threshold"]
         thresholds[f"{kind}DCF({prior:g})"] = threshold
     return score_histogram_figure(evaluation.scores, evaluation.trials.is_client, thresholds)
+
+
+def format_results(output_dir, evaluations, metrics):
+    """The text to print: tables with notes, the differences of systems, the paths of the files."""
+    parts = []
+    for name, summary in ((e.name, e.summary) for e in evaluations):
+        lines = [name, format_summary(summary), *(f"note: {note}" for note in summary["notes"])]
+        if not summary["is_calibrated"]:
+            lines.append(UNCALIBRATED_NOTE)
+        parts.append("\n".join(lines))
+    differences = format_differences(metrics)
+    parts += [differences] if differences else []
+    files = "metrics.json", "*.png, *.pdf", "report.html"
+    titles = "Metrics:  ", "Pictures: ", "Report:   "
+    parts.append("\n".join(f"{t}{output_dir}/{f}" for t, f in zip(titles, files, strict=True)))
+    return "".join(f"\n{part}\n" for part in parts).rstrip()
 
 
 def format_differences(metrics):
