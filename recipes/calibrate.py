@@ -5,8 +5,8 @@
 
     python recipes/verify.py hparams/verify.yaml --calibration dev/calibration.json ...
 
-The first writes the calibration, the second applies it. With --held_out_share 0.5, half of the
-speakers are kept apart, and the calibration is measured on their trials.
+The first command writes the calibration, the second applies it. With --held_out_share 0.5, half of
+the speakers are kept apart, and the calibration is measured on their trials.
 """
 
 import sys
@@ -42,28 +42,18 @@ def check_settings(hparams):
             "give --scores FILE: the scores.txt of recipes/verify.py on development trials"
         )
     p_target, share, seed = hparams["p_target"], hparams["held_out_share"], hparams["seed"]
-    if not (is_number(p_target) and 0.0 < p_target < 1.0):
+    if type(p_target) not in (int, float) or not 0.0 < p_target < 1.0:
         raise InputError(f"p_target must be between 0 and 1, not {p_target!r}")
-    if not (is_number(share) and 0.0 <= share < 1.0):
+    if type(share) not in (int, float) or not 0.0 <= share < 1.0:
         raise InputError(f"held_out_share must be from 0 to below 1, not {share!r}")
-    if not (type(seed) is int and seed >= 0):
+    if type(seed) is not int or seed < 0:
         raise InputError(f"seed must be a whole number from 0 on, not {seed!r}")
     if hparams["held_out_file"] and not share:
         raise InputError("held_out_file needs a held_out_share above 0: no trials are held out")
 
 
-def is_number(value):
-    return type(value) in (int, float)
-
-
 def find_paths(hparams):
-    """The paths of the scores, of their quality measures, and of the two files to write.
-
-    Returns
-    -------
-    scores, quality, out : Path
-    held_out : Path or None
-    """
+    """The Paths of the scores, their quality measures, and the two files to write (or None)."""
     scores = Path(str(hparams["scores"]))
     quality = Path(hparams["quality_file"] or scores.with_name(QUALITY_FILE))
     out = Path(hparams["out"] or scores.with_name("calibration.json"))
@@ -81,13 +71,13 @@ def find_paths(hparams):
 
 
 def split(trials, share, seed, speakers_path):
-    """Draws the speakers to hold out; trials across the two groups are in neither part.
+    """Draws a share of the speakers to hold out; trials across the two groups are in neither part.
 
     Arguments
     ---------
     trials : local.lists.trials.Trials
     share : float
-        Of the speakers; 0: all trials are learnt on.
+        If it is 0, all trials are learnt on.
     seed : int
     speakers_path : str or None
         See `local.evaluation.speakers.find_speakers`.
@@ -106,16 +96,16 @@ def split(trials, share, seed, speakers_path):
     is_held_out[np.random.default_rng(seed).permutation(num_speakers)[:num_held_out]] = True
     enrol, test = (is_held_out[speakers.of_utterance[s]] for s in (trials.enrol, trials.test))
     learning, held_out = ~(enrol | test), enrol & test
-    for name, chosen in (("learnt on", learning), ("held out", held_out)):
-        check_classes(name, trials.is_client[chosen], share, num_held_out, num_speakers)
+    for name, part in (("learnt on", learning), ("held out", held_out)):
+        check_classes(name, trials.is_client[part], share, num_held_out, num_speakers)
     logger.info(
         f"Speakers held out: {num_held_out} of {num_speakers} (speakers from {speakers.source}); "
         f"trials left out: {np.count_nonzero(enrol != test):,}"
     )
     if speakers.source == CONNECTED:
         logger.warning(
-            "One speaker may be in both parts, as the names of the utterances don't tell them: "
-            "give a file of them with --speakers"
+            "One speaker may be in both parts, as the names of the utterances don't tell the "
+            "speakers: give a file that does with --speakers"
         )
     return learning, held_out
 
@@ -131,9 +121,8 @@ def check_classes(name, is_client, share, num_held_out, num_speakers):
 
 def compare(name, is_client, scores, llrs, p_target):
     """A table of the figures of some trials before and after the calibration."""
-    costs = DEFAULT_COSTS._replace(
-        p_targets=tuple(sorted({*DEFAULT_COSTS.p_targets, float(p_target)}))
-    )
+    priors = tuple(sorted({*DEFAULT_COSTS.p_targets, float(p_target)}))
+    costs = DEFAULT_COSTS._replace(p_targets=priors)
     before, after = (summarise(s, is_client, costs=costs) for s in (scores, llrs))
     lines = [
         f"{name}: {before['num_trials']:,} trials, {before['num_clients']:,} of them clients",
@@ -147,14 +136,14 @@ def compare(name, is_client, scores, llrs, p_target):
 
 
 def describe(learnt):
-    """The weights and the offset of a calibration, a line each."""
+    """The weights and the offset of a calibration, one on each line."""
     rows = [*learnt.weights.items(), ("offset", learnt.offset)]
     lines = [f"  {name:<20} {value:>12.6g}" for name, value in rows]
     return "\n".join([f"Calibration learnt at p_target {learnt.p_target}:", *lines])
 
 
 def print_results(learnt, tables, out, held_out_path):
-    """The calibration, what it does to the figures, where it is and how to apply it."""
+    """Prints the calibration, the figures with and without it, its path and how to apply it."""
     print("\n\n".join(["", describe(learnt), *tables]))
     print(f"\nCalibration: {out}")
     if held_out_path:
@@ -181,9 +170,9 @@ def main(arguments):
     )
     llrs = calibration.apply(learnt, inputs).astype(np.float32)
     tables = [
-        compare(name, trials.is_client[chosen], scores[chosen], llrs[chosen], p_target)
-        for name, chosen in (("Learnt on", learning), ("Held out", held_out))
-        if chosen.any()
+        compare(name, trials.is_client[part], scores[part], llrs[part], p_target)
+        for name, part in (("Learnt on", learning), ("Held out", held_out))
+        if part.any()
     ]
     if held_out_path:
         write_scores(held_out_path, trials.subset(held_out), llrs[held_out])

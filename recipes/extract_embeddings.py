@@ -19,19 +19,13 @@ from local import command_line
 if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "embed.yaml")
 
-import functools
 import logging
-import operator
 import shutil
 import tempfile
-from typing import NamedTuple
-
-import numpy as np
 
 from local.atomic import writing
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_recordings
-from local.embeddings.alignment import AlignmentRecorder
 from local.embeddings.embed import embed_share, utterance_loader
 from local.embeddings.files import check_ids, split_format, write_alignments, write_embeddings
 from local.errors import InputError, Problems
@@ -43,8 +37,32 @@ from local.scoring.cosine import unit_length
 MANIFEST = "recordings.csv"
 
 
+class AlignmentRecorder:
+    """Keeps the weights that the attention pooling of an extractor gives to states.
+
+    Its `alignments` are a dictionary, row of the manifest -> float32 (states, heads).
+    """
+
+    def __init__(self, extractor):
+        if not hasattr(extractor.pooling, "alignment"):
+            raise InputError("alignment: the pooling of this model has no attention")
+        self.alignments = {}
+        extractor.pooling.register_forward_pre_hook(self._before_pooling)
+
+    def _before_pooling(self, pooling, inputs):
+        states, num_states = inputs
+        alignment = pooling.alignment(states, num_states)
+        self._batch = alignment.float().cpu().numpy(), num_states.tolist()
+
+    def after_batch(self, batch):
+        """Assigns the last weights to the recordings of a `local.embeddings.embed.Utterances`."""
+        for place, index in enumerate(batch.indices):
+            alignment, num_states = self._batch
+            self.alignments[index] = alignment[place, : num_states[place]].copy()
+
+
 def load(hparams):
-    """The model, cut behind the wanted layer; and the AlignmentRecorder, if there is to be one."""
+    """The model up to the wanted layer; and an AlignmentRecorder, if the settings ask for one."""
     model = load_model(hparams["model_dir"])
     extractor = model["extractor"]
     try:
@@ -55,14 +73,14 @@ def load(hparams):
 
 
 def make_folder(out):
-    """A folder for what is needed while working, beside the output."""
+    """Makes a folder for temporary files, beside the output."""
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
 
 
 def prepare(hparams, folder, sample_rate, progress):
-    """Finds and checks the recordings, and writes the manifest of those that are sound.
+    """Finds and checks the recordings, and writes the manifest of those that can be used.
 
     Returns
     -------
@@ -84,34 +102,22 @@ def prepare(hparams, folder, sample_rate, progress):
     return problems, dict(zip(recordings.ids, recordings.places, strict=True))
 
 
-class Embedded(NamedTuple):
-    """What came out of a manifest, in the first process.
-
-    Arguments
-    ---------
-    embeddings : np.ndarray
-        float32 (num_recordings, size); rows of those that failed are unset.
-    failures : dict
-        Row -> what is wrong.
-    alignments : dict
-        Row -> float32 (states, heads), if they were asked for.
-    """
-
-    embeddings: np.ndarray
-    failures: dict
-    alignments: dict
-
-
 def embed(hparams, model, recorder, manifest_path, device, progress):
-    """Embeds a manifest, shared out among the processes: Embedded in the first, None in others."""
+    """Embeds a manifest, shared out among the processes.
+
+    Returns
+    -------
+    embeddings : np.ndarray
+        float32 (num_recordings, size) in the first process, rows of failures unset; None in others.
+    failures : dict
+        Row of the manifest -> what is wrong.
+    alignments : dict
+        Row of the manifest -> float32 (states, heads), if the settings ask for them.
+    """
     processes.check_shared(manifest_path)
-    loader = utterance_loader(
-        manifest_path,
-        model["sample_rate"],
-        hparams["batch_seconds"],
-        runtime.num_reading_workers(hparams["num_workers"], device),
-        keep_going=True,
-    )
+    num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
+    options = model["sample_rate"], hparams["batch_seconds"], num_workers
+    loader = utterance_loader(manifest_path, *options, keep_going=True)
     failures = {}
 
     def after_batch(batch):
@@ -119,50 +125,42 @@ def embed(hparams, model, recorder, manifest_path, device, progress):
         if recorder:
             recorder.after_batch(batch)
 
+    precision = runtime.precision(hparams["precision"], device)
     indices, rows = embed_share(
         model["features"],
         model["extractor"],
-        loader,
-        device,
-        runtime.precision(hparams["precision"], device),
-        progress,
+        *(loader, device, precision, progress),
         after_batch=after_batch,
     )
     embeddings = processes.gather_rows(indices, rows, len(loader.dataset), device)
     shares = processes.gather((failures, recorder.alignments if recorder else {}))
     if embeddings is None:
-        return None
+        return None, {}, {}
     failures, alignments = (
-        functools.reduce(operator.or_, parts) for parts in zip(*shares, strict=True)
+        {row: value for part in parts for row, value in part.items()}
+        for parts in zip(*shares, strict=True)
     )
-    return Embedded(embeddings.numpy(), failures, alignments)
+    return embeddings.numpy(), failures, alignments
 
 
-def write(hparams, ids, embedded):
-    """Writes what was embedded, and says where."""
+def write(hparams, ids, embeddings, failures, alignments):
+    """Writes what was embedded, and prints where."""
     path, file_format = split_format(hparams["out"], hparams["format"])
-    rows = [row for row in range(len(ids)) if row not in embedded.failures]
+    rows = [row for row in range(len(ids)) if row not in failures]
     if not rows:
         return
-    embeddings, ids = embedded.embeddings[rows], [ids[row] for row in rows]
+    embeddings, ids = embeddings[rows], [ids[row] for row in rows]
     if hparams["unit_length"]:
         embeddings = unit_length(embeddings, ids)
     paths = write_embeddings(path, file_format, ids, embeddings)
     if hparams["alignment"]:
         path = path.with_name(f"{path.name}.alignment")
-        alignments = [embedded.alignments[row] for row in rows]
-        paths += write_alignments(path, file_format, ids, alignments)
+        paths += write_alignments(path, file_format, ids, [alignments[row] for row in rows])
     print(f"{len(ids)} embeddings: {', '.join(map(str, paths))}")
 
 
 def extract(hparams, model, recorder, folder, run_opts):
-    """Embeds all recordings and writes what came out.
-
-    Raises
-    ------
-    InputError
-        At the end, if some of them failed.
-    """
+    """Embeds all recordings, writes the result, and raises an InputError if some failed."""
     progress = not run_opts.noprogressbar
     problems, places = processes.on_first(
         lambda: prepare(hparams, folder, model["sample_rate"], progress)
@@ -172,14 +170,15 @@ def extract(hparams, model, recorder, folder, run_opts):
 
     def finish():
         ids = [row["ID"] for row in read_manifest(manifest)]
-        for row, problem in embedded.failures.items():
+        _, failures, _ = embedded
+        for row, problem in failures.items():
             problems.add(*places[ids[row]], problem)
-        write(hparams, ids, embedded)
+        write(hparams, ids, *embedded)
         if problems:
             print(f"{len(problems)} failed:", file=sys.stderr)
         problems.raise_if_any()
 
-    # What failed ends all processes.
+    # An error in the first process ends all of them.
     processes.on_first(finish)
 
 

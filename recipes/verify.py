@@ -7,8 +7,8 @@
 
     torchrun --standalone --nproc_per_node=4 recipes/verify.py hparams/verify.yaml ...
 
-Each utterance is embedded once. With --scores, nothing is embedded: figures, pictures and report
-are made of score files, in seconds; several files are compared.
+Each utterance is embedded once. With --scores, nothing is embedded: score files give figures,
+pictures and a report in seconds, and several files are compared.
 """
 
 import sys
@@ -22,45 +22,44 @@ if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "verify.yaml")
 
 import logging
+import os
 
+from local.atomic import writing
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
-from local.embeddings.crops import write_crops
-from local.embeddings.embed import extract_embeddings, utterance_loader
+from local.embeddings.embed import extract_embeddings, utterance_loader, write_crops
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.conditions import Grouping
 from local.evaluation.evaluate import Evaluator
-from local.evaluation.summary import Costs, format_summary
+from local.evaluation.summary import Costs
 from local.lists.enrolment import enrol_models, single_utterances
 from local.lists.speaker_table import read_speaker_table
 from local.lists.trials import read_trial_list, read_trials
 from local.machine import processes, runtime
-from local.model_files.model_dir import load_model
-from local.report.outputs import format_differences, write_outputs
+from local.model_files.model_dir import load_model, weight_files
+from local.report.outputs import format_results, write_outputs
 from local.scoring.cohort import choose_cohort
-from local.scoring.group_means import group_means
+from local.scoring.cosine import group_means
 from local.scoring.quality import write_quality
 from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
 from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
 
-
-def make_output_dir(output_dir):
-    """Makes the directory, as a Path."""
-    path = Path(output_dir)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: can't be made ({error.strerror})") from error
-    return path
-
-
 # --- scores from a model
 
 
+def load(model_dir, is_default):
+    """The model of a directory; a missing default model is told how to train it."""
+    if is_default and not weight_files(model_dir):
+        files = ROOT / "recipes" / "train_vgg.py", ROOT / "hparams" / "vgg.yaml"
+        command = " ".join(["python", *map(os.path.relpath, files)])
+        raise InputError(f"{model_dir}: there is no model here; train it with: {command}")
+    return load_model(model_dir)
+
+
 def prepare(hparams, sample_rate, output_dir, progress):
-    """Reads the trials, checks their audio, and chooses the cohort and the crops.
+    """Reads the trials, checks their audio, and writes the manifests of utterances, cohort, crops.
 
     Returns
     -------
@@ -74,7 +73,8 @@ def prepare(hparams, sample_rate, output_dir, progress):
         trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
     models = hparams["enrol_models"]
     enrolment = enrol_models(trials, models) if models else single_utterances(trials)
-    make_output_dir(output_dir)
+    with writing(output_dir):
+        output_dir.mkdir(parents=True, exist_ok=True)
     manifest = prepare_trials(
         enrolment,
         hparams["valid_data_dir"],
@@ -87,8 +87,8 @@ def prepare(hparams, sample_rate, output_dir, progress):
         choose_cohort(hparams["cohort"], output_dir / "cohort.csv", hparams["cohort_size"])
     crop_counts = None
     if hparams["num_crops"]:
-        crops = hparams["num_crops"], hparams["crop_seconds"]
-        crop_counts = write_crops(manifest.path, output_dir / "crops.csv", *crops)
+        size = hparams["num_crops"], hparams["crop_seconds"]
+        crop_counts = write_crops(manifest.path, output_dir / "crops.csv", *size)
     return enrolment, crop_counts
 
 
@@ -98,22 +98,14 @@ def system_of(hparams):
 
 
 def embed(hparams, model, manifest_path, device, progress):
-    """The embeddings of a manifest, in the first process: see `extract_embeddings`."""
+    """The embeddings of a manifest as an array, in the first process: see `extract_embeddings`."""
     processes.check_shared(manifest_path)
-    loader = utterance_loader(
-        manifest_path,
-        model["sample_rate"],
-        hparams["batch_seconds"],
-        runtime.num_reading_workers(hparams["num_workers"], device),
-    )
-    embeddings = extract_embeddings(
-        model["features"],
-        model["extractor"],
-        loader,
-        device,
-        runtime.precision(hparams["precision"], device),
-        progress,
-    )
+    num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
+    options = model["sample_rate"], hparams["batch_seconds"], num_workers
+    loader = utterance_loader(manifest_path, *options)
+    precision = runtime.precision(hparams["precision"], device)
+    options = loader, device, precision, progress
+    embeddings = extract_embeddings(model["features"], model["extractor"], *options)
     return None if embeddings is None else embeddings.numpy()
 
 
@@ -156,7 +148,7 @@ def calibrate(learnt, system, output_dir):
 
 
 def as_tuple(values):
-    """A list of the settings; null is none, and what is no list is one by itself."""
+    """A setting as a tuple: of the values of a list, of nothing for null, else of the one value."""
     if values is None:
         return ()
     return tuple(values) if isinstance(values, list) else (values,)
@@ -165,41 +157,20 @@ def as_tuple(values):
 def evaluator_of(hparams, progress):
     """The Evaluator that the settings describe, checked."""
     table = hparams["speaker_table"]
-    evaluator = Evaluator(
-        Costs(as_tuple(hparams["p_targets"]), hparams["c_miss"], hparams["c_false_alarm"]),
-        hparams["bootstrap_draws"],
-        Grouping(
-            read_speaker_table(table) if table else {},
-            hparams["group_edges"] or {},
-            as_tuple(hparams["duration_edges"]),
-        ),
-        hparams["speakers"],
-        progress,
+    costs = Costs(as_tuple(hparams["p_targets"]), hparams["c_miss"], hparams["c_false_alarm"])
+    grouping = Grouping(
+        read_speaker_table(table) if table else {},
+        hparams["group_edges"] or {},
+        as_tuple(hparams["duration_edges"]),
     )
+    num_draws, speakers = hparams["bootstrap_draws"], hparams["speakers"]
+    evaluator = Evaluator(costs, num_draws, grouping, speakers, progress)
     evaluator.check()
     return evaluator
 
 
-def print_results(output_dir, evaluations, metrics):
-    """The tables of all systems, how they differ, and where everything is."""
-    for evaluation in evaluations:
-        print(f"\n{evaluation.name}\n{format_summary(evaluation.summary)}")
-        for note in evaluation.summary["notes"]:
-            print(f"note: {note}")
-        if not evaluation.summary["is_calibrated"]:
-            print(
-                "note: Cllr and actDCF take the scores for natural-log likelihood ratios, which "
-                "recipes/calibrate.py makes of them"
-            )
-    differences = format_differences(metrics)
-    if differences:
-        print(f"\n{differences}")
-    print(f"\nMetrics:  {output_dir / 'metrics.json'}\nPictures: {output_dir}/*.png, *.pdf")
-    print(f"Report:   {output_dir / 'report.html'}")
-
-
 def results_dir(hparams):
-    """output_dir, or where it is by default: as a Path."""
+    """The Path of output_dir, or its default."""
     paths = hparams["scores"]
     if hparams["output_dir"]:
         return Path(hparams["output_dir"])
@@ -209,7 +180,7 @@ def results_dir(hparams):
 
 
 def check_settings(hparams, output_dir):
-    """Raises an InputError for what would otherwise be found only after the work."""
+    """Raises an InputError for mistakes that would otherwise show only after the work."""
     system_of(hparams).check()
     for name, lowest in (("num_crops", 0), ("cohort_size", 1)):
         value = lowest if hparams[name] is None else hparams[name]
@@ -219,14 +190,14 @@ def check_settings(hparams, output_dir):
         raise InputError(f"crop_seconds must be above 0, not {hparams['crop_seconds']!r}")
     if hparams["calibration"] and hparams["scores"]:
         if len(hparams["scores"]) > 1:
-            raise InputError("calibration: one is for the scores of one system, not of several")
+            raise InputError("calibration: it is for the scores of one system, not of several")
         (path,) = hparams["scores"]
         if Path(path).resolve() == (output_dir / "llrs.txt").resolve():
-            raise InputError(f"{path}: would be replaced: choose another --output_dir")
+            raise InputError(f"{path}: would be replaced; give another --output_dir")
 
 
-def scored_systems(hparams, output_dir, run_opts):
-    """What is to be evaluated, and where it is from.
+def scored_systems(hparams, has_default_model, output_dir, run_opts):
+    """The systems to evaluate, and where they are from.
 
     Returns
     -------
@@ -240,9 +211,10 @@ def scored_systems(hparams, output_dir, run_opts):
         if processes.rank() > 0:
             return [], []
         systems = read_trial_scores(paths)
-        make_output_dir(output_dir)
+        with writing(output_dir):
+            output_dir.mkdir(parents=True, exist_ok=True)
         return systems, [("Scores", path) for path in paths]
-    model = load_model(hparams["model_dir"])
+    model = load(hparams["model_dir"], has_default_model)
     systems = [score(hparams, model, output_dir, run_opts)]
     lists = hparams["trials"] or f"{hparams['valid_clients']}, {hparams['valid_impostors']}"
     return systems, [("Model", model["path"]), ("Trials", lists)]
@@ -260,7 +232,8 @@ def main(arguments):
     evaluator = evaluator_of(hparams, progress=not run_opts.noprogressbar)
     learnt = calibration.load(hparams["calibration"]) if hparams["calibration"] else None
     run_opts = processes.join_processes(run_opts)
-    systems, details = scored_systems(hparams, output_dir, run_opts)
+    has_default_model = "model_dir" not in overrides
+    systems, details = scored_systems(hparams, has_default_model, output_dir, run_opts)
     if processes.rank() > 0:
         return
     if learnt:
@@ -268,15 +241,11 @@ def main(arguments):
         details.append(("Calibration", hparams["calibration"]))
     is_calibrated = bool(learnt) or hparams["are_llrs"]
     evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
-    has_model = not hparams["scores"] or "model_dir" in overrides
-    metrics = write_outputs(
-        output_dir,
-        evaluations,
-        evaluator.costs,
-        details,
-        Path(hparams["model_dir"]) / "train_log.txt" if has_model else None,
-    )
-    print_results(output_dir, evaluations, metrics)
+    # Score files say nothing about a model.
+    has_model = not (hparams["scores"] and has_default_model)
+    training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
+    metrics = write_outputs(output_dir, evaluations, evaluator.costs, details, training_log)
+    print(format_results(output_dir, evaluations, metrics))
 
 
 if __name__ == "__main__":

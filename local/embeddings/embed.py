@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from local.data.chunks import pad_waveforms
-from local.data.manifest_files import KEEP_DOLLARS
+from local.data.manifest_files import read_manifest, write_manifest
 from local.data.readers import read_utterance
 from local.embeddings.long_recordings import MAX_FRAMES, embed_by_parts
 from local.errors import InputError
@@ -17,20 +17,49 @@ from local.machine import processes
 from local.machine.signals import ignore_stopping
 
 
+def write_crops(manifest_path, crops_path, num_crops, crop_seconds):
+    """Writes a manifest of crops, whose embeddings can be averaged to that of their utterance.
+
+    Arguments
+    ---------
+    manifest_path, crops_path : str or Path
+    num_crops : int
+        Of each utterance, evenly from its beginning to its end; they overlap if it is short. An
+        utterance that is no longer than a crop is its only crop.
+    crop_seconds : float
+
+    Returns
+    -------
+    counts : np.ndarray
+        int (num_utterances,): the number of crops of each, in the order of the manifest.
+    """
+    crops, counts = [], []
+    for row in read_manifest(manifest_path):
+        start, stop, seconds = int(row["start"]), int(row["stop"]), float(row["duration"])
+        length = min(stop - start, round(crop_seconds * (stop - start) / seconds))
+        starts = np.unique(np.linspace(start, stop - length, num_crops).round().astype(int))
+        counts.append(len(starts))
+        for index, first in enumerate(starts.tolist()):
+            place = {"start": first, "stop": first + length}
+            duration = seconds * length / (stop - start)
+            crops.append(row | place | {"ID": f"{row['ID']}#{index}", "duration": duration})
+    write_manifest(crops_path, crops)
+    return np.array(counts)
+
+
 class Utterances(NamedTuple):
-    """A batch of whole utterances; it may be empty, where none could be read.
+    """A batch of whole utterances; it is empty if none of them can be read.
 
     Arguments
     ---------
     indices : list of int
         The rows of the manifest.
     waveforms : torch.Tensor
-        int16 (batch, samples), or log-mel (batch, frames, num_mels); zero behind the end of an
-        utterance.
+        int16 (batch, samples), or log-mel (batch, frames, num_mels); padded with zeros.
     lengths : torch.Tensor
         (batch,) samples or frames.
     failures : list of tuple
-        (row of the manifest, problem) of those that could not be read.
+        (row of the manifest, problem) of those that can't be read.
     """
 
     indices: list
@@ -48,14 +77,14 @@ class WholeUtterances(torch.utils.data.Dataset):
     sample_rate : int
         In Hz.
     keep_going : bool
-        Gives the problem of an utterance that can't be read, as text, in place of raising it.
+        Whether an utterance that can't be read gives the problem as text, in place of raising it.
     """
 
     def __init__(self, manifest_path, sample_rate, keep_going=False):
-        data = DynamicItemDataset.from_csv(
-            manifest_path, replacements=KEEP_DOLLARS, col_types={"start": int, "stop": int}
-        ).data
-        self.rows = list(data.values())
+        rows = read_manifest(manifest_path)
+        self.rows = [
+            (r["wav"], int(r["start"]), int(r["stop"]), float(r["duration"])) for r in rows
+        ]
         self.sample_rate = sample_rate
         self.keep_going = keep_going
 
@@ -63,9 +92,9 @@ class WholeUtterances(torch.utils.data.Dataset):
         return len(self.rows)
 
     def __getitem__(self, index):
-        row = self.rows[index]
+        *place, _ = self.rows[index]
         try:
-            return index, read_utterance(row["wav"], row["start"], row["stop"], self.sample_rate)
+            return index, read_utterance(*place, self.sample_rate)
         except InputError as error:
             if not self.keep_going:
                 raise
@@ -73,14 +102,14 @@ class WholeUtterances(torch.utils.data.Dataset):
 
     def durations(self):
         """Seconds of each utterance."""
-        return [row["duration"] for row in self.rows]
+        return [seconds for *_, seconds in self.rows]
 
 
 def batches_by_length(durations, max_seconds):
     """Batches of utterances of about the same length, longest first, filled up to max_seconds.
 
-    A batch costs what its longest utterance does, times their number. The longest come first: if
-    memory does not suffice, it shows at once. An utterance of more than max_seconds is alone.
+    A batch costs the length of its longest utterance times its number of utterances. The longest
+    come first so that a lack of memory shows at once. A longer utterance than max_seconds is alone.
 
     Returns
     -------
@@ -102,7 +131,7 @@ def batches_by_length(durations, max_seconds):
 
 
 def padded_seconds(batches, durations):
-    """What each of `batches_by_length` costs: its longest utterance's seconds, times their number.
+    """The cost of each of `batches_by_length`: its longest utterance's seconds, times its size.
 
     Example
     -------
@@ -113,34 +142,33 @@ def padded_seconds(batches, durations):
 
 
 def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0, keep_going=False):
-    """A data loader over this process's share of the utterances of a manifest.
+    """A DataLoader of Utterances: this process's share of a manifest.
 
-    The batches are those of `batches_by_length` for any number of processes: what an utterance is
-    embedded with does not depend on it.
+    The batches are those of `batches_by_length` for any number of processes, so that embeddings do
+    not depend on it.
     """
     dataset = WholeUtterances(manifest_path, sample_rate, keep_going)
     durations = dataset.durations()
     batches = batches_by_length(durations, batch_seconds)
     shares = processes.shares(padded_seconds(batches, durations), processes.num_processes())
-    own = shares[processes.rank()]
     return DataLoader(
         dataset,
-        batch_sampler=[batches[index] for index in own],
+        batch_sampler=[batches[index] for index in shares[processes.rank()]],
         collate_fn=_collate,
         num_workers=num_workers,
         worker_init_fn=ignore_stopping,
         pin_memory=torch.cuda.is_available(),
-        # Of its own: a random state that is kept must not depend on how often one validates.
+        # Without one, each validation would change torch's random state, which training restores.
         generator=torch.Generator(),
     )
 
 
 def _collate(items):
     failures = [item for item in items if isinstance(item[1], str)]
-    sound = [item for item in items if not isinstance(item[1], str)]
-    if not sound:
+    readable = [item for item in items if not isinstance(item[1], str)]
+    if not readable:
         return Utterances([], torch.empty(0), torch.empty(0), failures)
-    indices, waveforms = zip(*sound, strict=True)
+    indices, waveforms = zip(*readable, strict=True)
     return Utterances(list(indices), *pad_waveforms(waveforms), failures)
 
 
@@ -155,7 +183,30 @@ def embed_batch(features, extractor, batch, device):
 
 
 def extract_embeddings(features, extractor, loader, device="cpu", precision="fp32", progress=True):
-    """Embeds all utterances of a manifest, each in one of the processes.
+    """Embeds all utterances of a manifest, shared out among the processes; see `embed_share`.
+
+    Returns
+    -------
+    embeddings : torch.Tensor or None
+        float32 (num_utterances, embedding_size), on the CPU, in the order of the manifest, in the
+        first process; None in the others.
+    """
+    share = embed_share(features, extractor, loader, device, precision, progress)
+    return processes.gather_rows(*share, len(loader.dataset), device)
+
+
+@torch.inference_mode()
+def embed_share(
+    features,
+    extractor,
+    loader,
+    device,
+    precision,
+    progress,
+    is_over=lambda: False,
+    after_batch=lambda batch: None,
+):
+    """Embeds this process's share of the utterances.
 
     Arguments
     ---------
@@ -169,38 +220,8 @@ def extract_embeddings(features, extractor, loader, device="cpu", precision="fp3
         batch, as the order of summation does.
     progress : bool
         Whether the first process shows a progress bar.
-
-    Returns
-    -------
-    embeddings : torch.Tensor or None
-        float32 (num_utterances, embedding_size), on the CPU, in the order of the manifest, in the
-        first process; None in the others.
-    """
-    share = embed_share(features, extractor, loader, device, precision, progress)
-    return processes.gather_rows(*share, len(loader.dataset), device)
-
-
-def _nothing(batch):
-    """After a batch."""
-
-
-@torch.inference_mode()
-def embed_share(
-    features,
-    extractor,
-    loader,
-    device,
-    precision,
-    progress,
-    is_over=lambda: False,
-    after_batch=_nothing,
-):
-    """Embeds this process's share; see `extract_embeddings`.
-
-    Arguments
-    ---------
     is_over : callable
-        Asked before each batch; ends it early if true.
+        Asked before each batch; ends the loop if true.
     after_batch : callable
         Called with each batch of Utterances once it is embedded.
 
@@ -213,12 +234,10 @@ def embed_share(
     """
     features.to(device).eval()
     extractor.to(device).eval()
-    autocast = TorchAutocast(
-        device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
-    )
+    kind, dtype = torch.device(device).type, AMPConfig.from_name(precision).dtype
     indices, rows = [], []
     hidden = not progress or processes.rank() > 0
-    with autocast:  # around the loop: it keeps the weights in the other type
+    with TorchAutocast(device_type=kind, dtype=dtype):
         for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
             if is_over():
                 break

@@ -1,4 +1,4 @@
-"""Embeddings as files that other tools read: numpy's, Kaldi's, and CSV."""
+"""Embeddings to files that other tools read: numpy's, Kaldi's, and CSV."""
 
 import io
 import zipfile
@@ -11,12 +11,9 @@ from local.errors import InputError
 
 
 def split_format(out, file_format=None):
-    """The path without its extension, and the format that it or the setting names.
+    """The path without its extension, and the format that the extension or the setting names.
 
-    Raises
-    ------
-    InputError
-        If the format is none of `WRITERS`.
+    Raises an InputError if the format is unknown.
 
     Example
     -------
@@ -41,23 +38,18 @@ def check_ids(ids, file_format):
 
 
 def write_embeddings(path, file_format, ids, embeddings):
-    """Writes embeddings.
+    """Writes embeddings, and returns the paths of the files.
 
     Arguments
     ---------
     path : Path
         Without extension; its folder must exist.
     file_format : str
-        "npz": `.npz` with `ids` and `embeddings`; "npy": `.npy`, and the IDs a line in
-        `.ids.txt`; "ark": Kaldi's vectors, `.ark` and `.scp`; "csv": `.csv`, a line for each.
+        "npz": `.npz` with `ids` and `embeddings`; "npy": `.npy`, and `.ids.txt` with an ID a line;
+        "ark": Kaldi's vectors, `.ark` and `.scp`; "csv": `.csv` with an embedding a line.
     ids : list of str
     embeddings : np.ndarray
         float32 (num_recordings, embedding_size)
-
-    Returns
-    -------
-    paths : list of Path
-        What was written.
 
     Raises
     ------
@@ -68,18 +60,9 @@ def write_embeddings(path, file_format, ids, embeddings):
 
 
 def write_alignments(path, file_format, ids, alignments):
-    """Writes attention weights: Kaldi's matrices for "ark", else an `.npz` with an array an ID.
+    """Writes attention weights, float32 (states, heads) for each ID; see `write_embeddings`.
 
-    Arguments
-    ---------
-    path, file_format, ids
-        As for `write_embeddings`.
-    alignments : list of np.ndarray
-        float32 (states, heads) each.
-
-    Returns
-    -------
-    paths : list of Path
+    They are Kaldi's matrices for "ark", and else an `.npz` with an array for each ID.
     """
     if file_format == "ark":
         return _write_ark(path, ids, alignments)
@@ -87,7 +70,7 @@ def write_alignments(path, file_format, ids, alignments):
 
 
 def _save_arrays(file, ids, arrays):
-    """What np.savez does; that would take an array called "file" for its own argument."""
+    """Does what np.savez does, which takes an array called "file" for its own argument."""
     with zipfile.ZipFile(file, "w") as archive:
         for identity, array in zip(ids, arrays, strict=True):
             with archive.open(f"{identity}.npy", "w") as member:
@@ -102,9 +85,8 @@ def _write(path, extension, write):
 
 
 def _write_npz(path, ids, embeddings):
-    return _write(
-        path, ".npz", lambda file: np.savez(file, ids=np.array(ids), embeddings=embeddings)
-    )
+    arrays = {"ids": np.array(ids), "embeddings": embeddings}
+    return _write(path, ".npz", lambda file: np.savez(file, **arrays))
 
 
 def _write_npy(path, ids, embeddings):
@@ -119,7 +101,7 @@ def _write_ark(path, ids, arrays):
     ark, scp = path.with_name(path.name + ".ark"), io.StringIO()
     with replacing(ark) as temporary:
         kaldiio.save_ark(str(temporary), dict(zip(ids, arrays, strict=True)), scp=scp)
-    # Absolute, so that it can be read from any directory.
+    # Absolute, so that Kaldi can read it from any directory.
     table = scp.getvalue().replace(f" {temporary}:", f" {ark.absolute()}:").encode()
     return [ark, *_write(path, ".scp", lambda file: file.write(table))]
 

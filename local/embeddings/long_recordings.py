@@ -1,4 +1,4 @@
-"""Recordings of any length: the front end computes the states of one part after the other."""
+"""Features of any length to embeddings: the front end computes the states part by part."""
 
 import torch
 
@@ -7,10 +7,10 @@ MAX_FRAMES = 6000
 
 
 def embed_by_parts(extractor, features, num_frames, part_frames=MAX_FRAMES):
-    """What `extractor(features, num_frames)` gives, in the memory that a part needs.
+    """The same as `extractor(features, num_frames)`, in the memory that a part needs.
 
-    A state depends on no more than `context` frames on either side: each part is computed with
-    these around it, and gives the same states as the whole does. Pooling then sees all of them.
+    A state depends on no more than `context` frames on either side. With these around it, each part
+    gives the same states as the whole does. Pooling then sees all of them.
 
     Arguments
     ---------
@@ -19,7 +19,7 @@ def embed_by_parts(extractor, features, num_frames, part_frames=MAX_FRAMES):
     features : torch.Tensor
         (batch, frames, num_features)
     num_frames : torch.Tensor
-        (batch,) of each recording.
+        (batch,), those of each recording.
     part_frames : int
 
     Returns
@@ -33,11 +33,11 @@ def embed_by_parts(extractor, features, num_frames, part_frames=MAX_FRAMES):
     margin = -(-front_end.context // each) * each
     parts = []
     for first in range(0, features.shape[1], step):
-        begin = max(0, first - margin)
-        part = features[:, begin : first + step + margin]
-        lengths = (num_frames - begin).clamp(0, part.shape[1])
+        start = max(0, first - margin)
+        part = features[:, start : first + step + margin]
+        lengths = (num_frames - start).clamp(0, part.shape[1])
         states, _ = front_end(part, lengths)
-        skipped = (first - begin) // each
+        skipped = (first - start) // each
         parts.append(states[:, skipped : skipped + step // each])
     num_states = -(-num_frames // each)
     return extractor.embed_states(torch.cat(parts, dim=1), num_states)

@@ -1,20 +1,18 @@
-"""Scores to natural-log likelihood ratios, by logistic regression on trials that are known.
+"""Scores to natural-log likelihood ratios, by logistic regression on trials of known speakers.
 
-A calibration is an offset, a weight for the score and, where it has quality measures, two for each
-of them. It is learnt at a prior probability of clients, at which it costs least: Brümmer and du
-Preez, "Application-independent evaluation of speaker detection", Computer Speech and Language 20
-(2006).
+A calibration is an offset, a weight for the score and two weights for each quality measure. It
+costs least at the prior probability of clients at which it is learnt: Brümmer and du Preez,
+"Application-independent evaluation of speaker detection", Computer Speech and Language 20 (2006).
 """
 
 import json
 import logging
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from local.atomic import replacing
+from local.atomic import read_text, replacing
 from local.errors import InputError
 from local.evaluation.cllr import cllr
 from local.evaluation.logistic_regression import fit_llrs
@@ -31,15 +29,15 @@ class Calibration(NamedTuple):
     Arguments
     ---------
     weights : dict
-        That of each input: see `local.scoring.quality.input_names`.
+        Each of `local.scoring.quality.input_names` -> its weight.
     offset : float
     p_target : float
         The prior probability of a client at which it was learnt.
     quality : tuple of str
         The quality measures that it needs.
     learnt_on : dict
-        For the reader, plain values: scores (the file), num_clients, num_impostors, cllr_before,
-        cllr_after.
+        For a person who reads the file: scores (their path), num_clients, num_impostors,
+        cllr_before, cllr_after.
     """
 
     weights: dict
@@ -50,7 +48,7 @@ class Calibration(NamedTuple):
 
 
 def fit(inputs, is_client, p_target, quality=(), scores_path=None):
-    """Learns a calibration; warns of scores that can't tell one.
+    """Learns a calibration, and warns of scores that it can't be learnt from.
 
     Arguments
     ---------
@@ -64,17 +62,12 @@ def fit(inputs, is_client, p_target, quality=(), scores_path=None):
     quality : sequence of str
         The quality measures among the inputs.
     scores_path : str or Path, optional
-        The file of the scores, for the reader.
-
-    Returns
-    -------
-    calibration : Calibration
+        The file of the scores, for `learnt_on`.
 
     Raises
     ------
     ValueError
-        If the prior is outside its range, a class has no trial, or there is another number of
-        inputs.
+        If the prior is outside its range, a class has no trial, or the number of inputs is wrong.
 
     Example
     -------
@@ -103,22 +96,22 @@ def fit(inputs, is_client, p_target, quality=(), scores_path=None):
 
 def _warn(weight, scores, llrs, is_client):
     if scores.min() == scores.max():
-        logger.warning("all scores are equal: their weight is 0, and they tell nothing")
+        logger.warning("all scores are equal: their weight is 0, and nothing can be learnt")
     elif llrs[is_client].min() >= llrs[~is_client].max():
         logger.warning(
-            "the scores separate clients from impostors completely: the log-likelihood ratios "
-            "can't be trusted beyond their sign, learn them from more trials or harder ones"
+            "the scores separate clients from impostors completely: only the sign of the "
+            "log-likelihood ratios can be trusted; learn them from more trials, or harder ones"
         )
     if weight < 0.0:
         logger.warning(
-            "the weight of the score is negative (%.4g): the higher a score, the less it speaks "
-            "for one speaker; are the scores distances, or the labels the wrong way round?",
+            "the weight of the score is negative (%.4g): a higher score speaks for two speakers; "
+            "are the scores distances, or the labels the wrong way round?",
             weight,
         )
 
 
 def apply(calibration, inputs):
-    """The log-likelihood ratios of trials.
+    """The log-likelihood ratios of trials: float64 (num_trials,), natural logarithms.
 
     Arguments
     ---------
@@ -126,18 +119,13 @@ def apply(calibration, inputs):
     inputs : np.ndarray
         (num_trials, num_inputs), from `local.scoring.quality.trial_inputs`, for its quality
         measures.
-
-    Returns
-    -------
-    llrs : np.ndarray
-        float64 (num_trials,), natural logarithms.
     """
     weights = [calibration.weights[name] for name in input_names(calibration.quality)]
     return inputs @ np.array(weights) + calibration.offset
 
 
 def calibrate_scores(calibration, trials, scores, quality=None):
-    """The log-likelihood ratios of scored trials, as scores to go on with.
+    """The log-likelihood ratios of scored trials, in place of their scores: float32 (num_trials,).
 
     Arguments
     ---------
@@ -147,11 +135,6 @@ def calibrate_scores(calibration, trials, scores, quality=None):
         (num_trials,)
     quality : dict, optional
         From `local.scoring.quality.read_quality`; needed if the calibration has quality measures.
-
-    Returns
-    -------
-    llrs : np.ndarray
-        float32 (num_trials,)
 
     Raises
     ------
@@ -171,22 +154,11 @@ def save(path, calibration):
 
 
 def load(path):
-    """Reads what `save` writes, and checks it.
-
-    Arguments
-    ---------
-    path : str or Path
-
-    Returns
-    -------
-    calibration : Calibration
-
-    Raises
-    ------
-    InputError
-        If the file can't be read or is no calibration.
-    """
-    content = _read_json(path)
+    """Reads the Calibration that `save` writes; an InputError says what is wrong with the file."""
+    try:
+        content = json.loads(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: is no calibration: {error}") from error
     problem = _problem_with(content)
     if problem:
         raise InputError(f"{path}: {problem}; recipes/calibrate.py writes such files")
@@ -197,15 +169,6 @@ def load(path):
         tuple(content["quality"]),
         content.get("learnt_on", {}),
     )
-
-
-def _read_json(path):
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is no calibration: {error}") from error
 
 
 def _problem_with(content):
@@ -232,5 +195,5 @@ def _problem_with(content):
 
 
 def _is_finite(value):
-    # Of whole numbers, too, that are too large for a float; and not of True.
+    # math.isfinite would take True, and fail on whole numbers that are too large for a float.
     return type(value) in (int, float) and abs(value) <= sys.float_info.max

@@ -1,4 +1,4 @@
-"""What scores are worth as log-likelihood ratios: Cllr, its minimum, and the ROC's convex hull.
+"""Scores to their worth as log-likelihood ratios: Cllr, its minimum, and the convex hull.
 
 Scores are natural-log likelihood ratios of "one speaker" to "two speakers". Costs are in bits: a
 system that always says 0 has a Cllr of 1. Brümmer and du Preez, "Application-independent evaluation
@@ -12,26 +12,16 @@ from local.evaluation.metrics import DetectionCurve
 
 
 def llr_costs(scores, is_client):
-    """The cost of each trial in bits: log2(1 + exp(-score)) of a client, log2(1 + exp(score)) else.
+    """The cost of each trial in bits, float64 (num_trials,).
 
-    Arguments
-    ---------
-    scores : array_like
-        (num_trials,)
-    is_client : array_like of bool
-        (num_trials,)
-
-    Returns
-    -------
-    costs : np.ndarray
-        float64 (num_trials,)
+    It is log2(1 + exp(-score)) of a client trial, and log2(1 + exp(score)) of an impostor trial.
     """
     scores = np.asarray(scores, np.float64)
     return np.logaddexp(0.0, np.where(is_client, -scores, scores)) / np.log(2.0)
 
 
 def cllr(scores, is_client):
-    """The mean of `llr_costs` of the clients and of the impostors, both with weight one half.
+    """The mean of `llr_costs` over the clients and over the impostors, each with weight one half.
 
     Example
     -------
@@ -47,7 +37,7 @@ def cllr(scores, is_client):
 def convex_hull(curve):
     """The lower convex hull of the points (false alarm, miss), by isotonic regression.
 
-    What lies between two vertices is reached by deciding at random between their thresholds.
+    A decision at random between two thresholds reaches any point between their vertices.
 
     Arguments
     ---------
@@ -56,8 +46,8 @@ def convex_hull(curve):
     Returns
     -------
     hull : local.evaluation.metrics.DetectionCurve
-        The vertices: points of the curve, its two ends among them. `curve_eer` of it is the EER of
-        the hull, and `curve_min_dcf` of it costs what it does on the whole curve.
+        The vertices: points of the curve, its two ends among them. Its `curve_eer` is the EER of
+        the hull; its `curve_min_dcf` is that of the whole curve.
 
     Example
     -------
@@ -68,7 +58,7 @@ def convex_hull(curve):
     """
     clients, impostors = np.diff(curve.miss), -np.diff(curve.false_alarm)
     weights = clients + impostors
-    # A trial that a bootstrap leaves out makes a step of no length.
+    # A trial that a draw of the speakers leaves out makes a step of no length.
     steps = np.flatnonzero(weights > 0.0)
     shares = clients[steps] / weights[steps]
     blocks = isotonic_regression(shares, weights=weights[steps]).blocks
@@ -78,23 +68,13 @@ def convex_hull(curve):
 
 
 def min_cllr(hull):
-    """The lowest Cllr that an increasing map of the scores reaches.
+    """The lowest Cllr that an increasing map of the scores reaches, from 0 to 1.
 
-    The map gives all trials between two vertices of the hull the log ratio of the shares of the
-    clients and of the impostors that lie there (pool adjacent violators).
-
-    Arguments
-    ---------
-    hull : local.evaluation.metrics.DetectionCurve
-        From `convex_hull`.
-
-    Returns
-    -------
-    min_cllr : float
-        From 0 to 1.
+    The map gives all trials between two vertices of the `convex_hull` the log ratio of the shares
+    of the clients and of the impostors that lie there (pool adjacent violators).
     """
     clients, impostors = np.diff(hull.miss), -np.diff(hull.false_alarm)
-    # Where one of them is 0, so is its term.
+    # A share of 0 adds nothing.
     of_clients = clients * np.log2(1.0 + impostors / np.where(clients > 0.0, clients, 1.0))
     of_impostors = impostors * np.log2(1.0 + clients / np.where(impostors > 0.0, impostors, 1.0))
     return float(0.5 * (of_clients.sum() + of_impostors.sum()))

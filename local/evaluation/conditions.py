@@ -1,4 +1,4 @@
-"""Conditions: groups of trials by sex, age, length or what the lists say, to be reported apart."""
+"""Trials to groups that are reported apart: by sex, age, length, or what the lists say."""
 
 import logging
 from itertools import chain, islice, pairwise
@@ -10,7 +10,7 @@ from local.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# Of more values, such as a name for each speaker, no groups are made.
+# A column with more values, such as a name for each speaker, makes no groups.
 MAX_GROUPS = 20
 
 
@@ -22,13 +22,13 @@ class Condition(NamedTuple):
     heading : str
         Of the table that it is a row of.
     name : str
-    chosen : np.ndarray
-        bool (num_trials,)
+    mask : np.ndarray
+        bool (num_trials,): which trials belong to it.
     """
 
     heading: str
     name: str
-    chosen: np.ndarray
+    mask: np.ndarray
 
 
 class Grouping(NamedTuple):
@@ -37,8 +37,8 @@ class Grouping(NamedTuple):
     Arguments
     ---------
     speaker_table : dict
-        From `local.lists.speaker_table.read_speaker_table`; empty if nothing is known of the
-        speakers.
+        Column -> speaker -> value, from `local.lists.speaker_table.read_speaker_table`; empty if
+        nothing is known of the speakers.
     group_edges : dict
         Column of the table -> ascending numbers that divide its values into groups.
     duration_edges : sequence of float
@@ -58,73 +58,72 @@ class Grouping(NamedTuple):
                 raise InputError(f"{name}: expected ascending numbers such as [2, 4], not {edges}")
 
     def conditions(self, trials, speakers, seconds=None):
-        """All groups that the trials have.
+        """All groups of the trials.
+
+        By a column of the table, a client trial belongs to the group of its speaker, and an
+        impostor trial to a group if both speakers do. "same" has the impostor trials within any one
+        group, "cross" those of two groups; both have all clients, as there are no others.
 
         Arguments
         ---------
         trials : local.lists.trials.Trials
         speakers : local.evaluation.speakers.Speakers
         seconds : np.ndarray, optional
-            (num_utterances,), if they are known.
+            (num_utterances,), if the lengths are known.
 
         Returns
         -------
         conditions : list of Condition
+
+        Raises
+        ------
+        InputError
+            If the table knows none of the speakers, or a column with edges has a value that is not
+            a number.
         """
-        found = of_lists(trials)
+        conditions = _of_lists(trials)
         if self.speaker_table:
-            found += of_speakers(trials, speakers, self.speaker_table, self.group_edges)
+            _check_known(self.speaker_table, speakers.names)
+        for column, value_of in self.speaker_table.items():
+            values = [value_of.get(name, "") for name in speakers.names]
+            if column in self.group_edges:
+                values = _grouped(column, values, self.group_edges[column])
+            conditions += _of_speakers(column, np.array(values), trials, speakers)
         if seconds is not None:
-            found += of_durations(trials, seconds, self.duration_edges)
-        return found
+            conditions += _of_durations(trials, seconds, self.duration_edges)
+        return conditions
 
 
 NO_GROUPING = Grouping({}, {}, ())
 
 
 def _are_ascending(edges):
-    if not isinstance(edges, list | tuple):
-        return False
-    are_numbers = all(isinstance(edge, int | float) for edge in edges)
-    return are_numbers and all(low < high for low, high in pairwise(edges))
+    return (
+        isinstance(edges, list | tuple)
+        and all(isinstance(edge, int | float) for edge in edges)
+        and all(low < high for low, high in pairwise(edges))
+    )
 
 
-def of_lists(trials):
+def _of_lists(trials):
     """The conditions that the trial lists themselves name in their last field."""
     if trials.condition is None:
         return []
     if len(trials.condition_names) > MAX_GROUPS:
-        logger.info("The conditions of the trials are left out: they are too many")
+        logger.info("The conditions of the trials are left out: there are too many")
         return []
-    return [
-        Condition("condition", name, trials.condition == index)
-        for index, name in enumerate(trials.condition_names)
-    ]
+    names = enumerate(trials.condition_names)
+    return [Condition("condition", name, trials.condition == index) for index, name in names]
 
 
-def of_durations(trials, seconds, edges):
-    """Groups by the length of the shorter side.
-
-    Arguments
-    ---------
-    trials : local.lists.trials.Trials
-    seconds : np.ndarray
-        float (num_utterances,)
-    edges : sequence of float
-        In seconds, ascending: where one group ends and the next begins.
-
-    Returns
-    -------
-    conditions : list of Condition
-        Those that have trials.
-    """
+def _of_durations(trials, seconds, edges):
+    """Groups by the length of the shorter side; none if all trials are in one group."""
     shorter = np.minimum(seconds[trials.enrol], seconds[trials.test])
     groups = np.searchsorted(edges, shorter, side="right")
-    names = range_names(edges, " s")
-    chosen = [
-        Condition("shorter side", names[group], groups == group) for group in np.unique(groups)
-    ]
-    return chosen if len(chosen) > 1 else []
+    names, found = range_names(edges, " s"), np.unique(groups)
+    if len(found) == 1:
+        return []
+    return [Condition("shorter side", names[group], groups == group) for group in found]
 
 
 def range_names(edges, unit=""):
@@ -137,70 +136,39 @@ def range_names(edges, unit=""):
     """
     if not len(edges):
         return ["all"]
-    inner = [f"{low:g} to {high:g}{unit}" for low, high in zip(edges, edges[1:], strict=False)]
+    inner = [f"{low:g} to {high:g}{unit}" for low, high in pairwise(edges)]
     return [f"below {edges[0]:g}{unit}", *inner, f"from {edges[-1]:g}{unit}"]
 
 
-def of_speakers(trials, speakers, table, edges):
-    """Groups by what is known of the speakers, for each column of a table of them.
-
-    A client trial belongs to the group of its speaker, an impostor trial to a group if both
-    speakers do. "same" has the impostor trials within any one group, "cross" those of two groups;
-    both have all clients, as there are no others.
-
-    Arguments
-    ---------
-    trials : local.lists.trials.Trials
-    speakers : local.evaluation.speakers.Speakers
-    table : dict
-        From `local.lists.speaker_table.read_speaker_table`: column -> speaker -> value.
-    edges : dict
-        Column -> ascending numbers: its values are numbers, and these divide them into groups.
-
-    Returns
-    -------
-    conditions : list of Condition
-
-    Raises
-    ------
-    InputError
-        If the table knows none of the speakers, or a column with edges has what is no number.
-    """
-    if not any(name in value_of for value_of in table.values() for name in speakers.names):
-        raise InputError(
-            f"the table of speakers says nothing about those of the trials: it knows "
-            f"{_examples(*table.values())}, they are {_examples(speakers.names)}"
+def _check_known(table, names):
+    if not any(name in value_of for value_of in table.values() for name in names):
+        known, wanted = (
+            ", ".join(f"'{name}'" for name in islice(some, 3))
+            for some in (chain(*table.values()), names)
         )
-    conditions = []
-    for column, value_of in table.items():
-        values = [value_of.get(name, "") for name in speakers.names]
-        if column in edges:
-            values = _grouped(column, values, edges[column])
-        if len(set(values)) > MAX_GROUPS:
-            logger.info("The speakers' %s is left out: it has too many values", column)
-            continue
-        conditions += _of_column(column, np.array(values), trials, speakers)
-    return conditions
+        raise InputError(
+            f"the table of speakers says nothing about the speakers of the trials: it knows "
+            f"{known}, they are {wanted}"
+        )
 
 
-def _examples(*names):
-    return ", ".join(f"'{name}'" for name in islice(chain(*names), 3))
-
-
-def _of_column(column, values, trials, speakers):
+def _of_speakers(column, values, trials, speakers):
+    """Groups by a value of each speaker, "" where it is not known."""
+    groups = sorted(set(values) - {""})
+    if len(groups) > MAX_GROUPS:
+        logger.info("The speakers' %s is left out: it has too many values", column)
+        return []
     enrol, test = (values[speakers.of_utterance[side]] for side in (trials.enrol, trials.test))
     is_known = (enrol != "") & (test != "")
     is_same = is_known & (enrol == test)
-    of_two = is_known & (enrol != test)
-    rows = [
-        (f"same {column}", is_same),
-        (f"cross {column}", of_two | (trials.is_client & is_known)),
-    ]
-    rows += [(value, is_same & (enrol == value)) for value in sorted(set(values) - {""})]
-    return [Condition(column, name, chosen) for name, chosen in rows if chosen.any()]
+    is_cross = is_known & ((enrol != test) | trials.is_client)
+    rows = [(f"same {column}", is_same), (f"cross {column}", is_cross)]
+    rows += [(value, is_same & (enrol == value)) for value in groups]
+    return [Condition(column, name, mask) for name, mask in rows if mask.any()]
 
 
 def _grouped(column, values, edges):
+    """Numbers, as text, to the names of their groups; "" stays."""
     names = range_names(edges)
     try:
         return [names[np.searchsorted(edges, float(v), side="right")] if v else "" for v in values]

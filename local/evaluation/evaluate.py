@@ -1,4 +1,4 @@
-"""Scored trials to all that is reported of them: figures, their intervals, conditions."""
+"""Scored trials to all that is reported: figures, their intervals, and those of conditions."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from local.lists.trials import Trials
 
 
 class Evaluation(NamedTuple):
-    """A system, and what was found of it.
+    """A system with its figures.
 
     Arguments
     ---------
@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
         Plain values, as in metrics.json.
     intervals : local.evaluation.intervals.Intervals
     audio : dict
-        The name of a side of the trials -> the paths of its audio, as far as they are known.
+        As in `local.scoring.trial_scores.TrialScores`.
     """
 
     name: str
@@ -70,17 +70,13 @@ class Evaluator(NamedTuple):
             raise InputError(f"bootstrap_draws is a number from 0 on, not {self.num_draws!r}")
 
     def evaluate(self, system, is_calibrated=False):
-        """The figures of all trials and of each condition, with their intervals.
+        """The Evaluation of all trials and of each condition.
 
         Arguments
         ---------
         system : local.scoring.trial_scores.TrialScores
         is_calibrated : bool
             Whether the scores are log-likelihood ratios.
-
-        Returns
-        -------
-        evaluation : Evaluation
         """
         trials, scores = system.trials, system.scores
         speakers = find_speakers(replace(trials, utterances=system.examples), self.speakers_path)
@@ -107,11 +103,11 @@ class Evaluator(NamedTuple):
     def _tables(self, trials, scores, speakers, conditions):
         """The heading of a table -> its rows."""
         tables = {}
-        for heading, name, chosen in conditions:
-            subset = trials.subset(chosen)
+        for heading, name, mask in conditions:
+            subset = trials.subset(mask)
             row = {"name": name} | count(subset.is_client)
             if 0 < row["num_clients"] < row["num_trials"]:
-                row |= self._judge(subset, scores[chosen], speakers)[1]
+                row |= self._judge(subset, scores[mask], speakers)[1]
             tables.setdefault(heading, []).append(row)
         return tables
 
@@ -120,23 +116,19 @@ def _notes(summary, num_draws):
     notes = []
     if summary["speakers_from"] == CONNECTED:
         notes.append(
-            "The names of the utterances don't tell the speakers: those that client trials connect "
-            "count as one. The setting speakers names a file of them."
+            "The names of the utterances don't tell the speakers: utterances that client trials "
+            "connect count as one speaker. A file can name the speakers: --speakers FILE."
         )
     if num_draws and not summary["num_draws"]:
         notes.append(
-            f"No intervals: the trials have {summary['num_speakers']} speakers, and at least "
+            f"No intervals: the trials have {summary['num_speakers']} speakers. At least "
             f"{MIN_SPEAKERS} are needed, with trials of both classes in most draws of them."
         )
     return notes
 
 
 def difference(evaluation, reference):
-    """How the figures of a system differ from another's on the same trials.
-
-    Arguments
-    ---------
-    evaluation, reference : Evaluation
+    """How the figures of an Evaluation differ from those of another on the same trials.
 
     Returns
     -------

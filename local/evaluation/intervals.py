@@ -1,4 +1,10 @@
-"""95 % intervals of all figures of a verification, and of its DET curve."""
+"""Scored trials to 95 % intervals of all their figures, by drawing the speakers again (bootstrap).
+
+Trials of one speaker are not independent: drawing trials would promise intervals that are several
+times too narrow. A draw takes as many speakers as there are, with replacement. A client trial then
+counts as often as its speaker was drawn, an impostor trial as often as the one speaker times as
+often as the other: as if those people had been recorded.
+"""
 
 from typing import NamedTuple
 
@@ -6,13 +12,15 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from tqdm import tqdm
 
-from local.evaluation.bootstrap import DrawnTrials, speaker_counts
-from local.evaluation.cllr import convex_hull
+from local.evaluation.cllr import convex_hull, llr_costs
+from local.evaluation.metrics import DetectionCurve
 from local.evaluation.summary import figures
 
 PERCENTILES = (2.5, 97.5)
-# What a handful of speakers says about others is a guess, and its interval too.
+# A handful of speakers says too little about others for an interval.
 MIN_SPEAKERS = 5
+# A draw counts the errors of millions of trials at every so many thresholds only.
+MAX_THRESHOLDS = 100_000
 # False-alarm rates at which the interval of the curve is found.
 BAND_RATES = ndtr(np.linspace(*ndtri((1e-5, 1.0 - 1e-5)), 200))
 
@@ -24,7 +32,7 @@ class Intervals(NamedTuple):
     ---------
     draws : dict
         The name of a figure -> its value in each draw, float64 (num_draws,). Empty if there are
-        too few speakers, or none were asked for.
+        too few speakers, or no draws were asked for.
     band : np.ndarray or None
         (2, num_rates): lowest and highest miss rate at each of `BAND_RATES`.
     """
@@ -95,15 +103,87 @@ def find_intervals(curve, trials, scores, speakers, costs, num_draws, progress=F
 
 
 def _renumbered(of_utterance, trials):
-    """The number of speakers that occur, and those of both sides counted among them."""
-    sides = [of_utterance[side] for side in (trials.enrol, trials.test)]
-    occurs = np.zeros(of_utterance.max() + 1, bool)
-    for side in sides:
-        occurs[side] = True
-    number = np.cumsum(occurs) - 1
-    return np.count_nonzero(occurs), [number[side] for side in sides]
+    """The number of speakers that occur in the trials, and their numbers for both sides."""
+    sides = np.stack([of_utterance[trials.enrol], of_utterance[trials.test]])
+    occurs = np.bincount(sides.ravel()) > 0
+    return np.count_nonzero(occurs), (np.cumsum(occurs) - 1)[sides]
 
 
 def _first_points(curve, rates):
     """The first point of the curve whose false-alarm rate is at most each of these."""
     return len(curve.miss) - np.searchsorted(curve.false_alarm[::-1], rates, side="right")
+
+
+def speaker_counts(num_speakers, num_draws, seed=0):
+    """Yields how often each speaker is drawn, draw by draw: float64 (num_speakers,).
+
+    Example
+    -------
+    >>> [int(counts.sum()) for counts in speaker_counts(num_speakers=20, num_draws=2)]
+    [20, 20]
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(num_draws):
+        drawn = rng.integers(num_speakers, size=num_speakers)
+        yield np.bincount(drawn, minlength=num_speakers).astype(np.float64)
+
+
+class DrawnTrials:
+    """Trials whose speakers are drawn: sorted once, counted again in each draw.
+
+    Arguments
+    ---------
+    thresholds : np.ndarray
+        (num_thresholds,), those of the `local.evaluation.metrics.DetectionCurve` of the trials.
+    scores : np.ndarray
+        (num_trials,)
+    is_client : np.ndarray
+        bool (num_trials,)
+    enrol_speaker, test_speaker : np.ndarray
+        int (num_trials,), indices of speakers.
+    """
+
+    def __init__(self, thresholds, scores, is_client, enrol_speaker, test_speaker):
+        # Counted from the last threshold, which accepts nothing and must stay.
+        every = -(-len(thresholds) // MAX_THRESHOLDS)
+        thresholds = self.thresholds = thresholds[::-1][::every][::-1]
+        costs = llr_costs(scores, is_client)
+        speakers = np.stack([enrol_speaker, test_speaker])
+        self._clients = _SortedClass(scores, costs, speakers[:1], is_client, thresholds)
+        self._impostors = _SortedClass(scores, costs, speakers, ~is_client, thresholds)
+
+    def draw(self, counts):
+        """The DetectionCurve and the Cllr of a draw, or None if a class is empty in it.
+
+        Arguments
+        ---------
+        counts : np.ndarray
+            float64 (num_speakers,): how often each speaker was drawn.
+        """
+        clients, impostors = self._clients.weigh(counts), self._impostors.weigh(counts)
+        if clients is None or impostors is None:
+            return None
+        (miss, client_cost), (correct, impostor_cost) = clients, impostors
+        curve = DetectionCurve(self.thresholds, miss, 1.0 - correct)
+        return curve, 0.5 * float(client_cost + impostor_cost)
+
+
+class _SortedClass:
+    """The trials of one class, by score."""
+
+    def __init__(self, scores, costs, speakers, is_of_class, thresholds):
+        trials = np.flatnonzero(is_of_class)
+        trials = trials[np.argsort(scores[trials])]
+        self.costs = costs[trials]
+        self.speakers = speakers[:, trials]
+        self.num_below = np.searchsorted(scores[trials], thresholds)
+
+    def weigh(self, counts):
+        """The share of the trials below each threshold, and the mean cost; None without trials."""
+        weights = counts[self.speakers[0]]
+        for speakers in self.speakers[1:]:
+            weights *= counts[speakers]
+        sums = np.concatenate([[0.0], np.cumsum(weights)])
+        if sums[-1] == 0.0:
+            return None
+        return sums[self.num_below] / sums[-1], weights @ self.costs / sums[-1]

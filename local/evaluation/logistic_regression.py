@@ -1,46 +1,23 @@
-"""Logistic regression whose classes have a given prior, whatever their numbers of trials."""
-
-from typing import NamedTuple
+"""Inputs and classes of trials to the weights of a log-likelihood ratio: logistic regression."""
 
 import numpy as np
-from scipy.special import entr, logit
+from scipy.optimize import minimize
+from scipy.special import entr, expit, logit
 
 # Half of this times the sum of the squared weights, of inputs of deviation 1, is added to the cost,
 # as a share of what weights of 0 cost. On ordinary trials it moves no log-likelihood ratio by a
 # millionth; where the inputs separate the classes, and infinite weights would cost least, it keeps
 # them finite.
 PENALTY = 1e-11
-# Of the cost: the gain of a step from which on rounding is all that is left.
-TOLERANCE = 1e-19
-# About 10 are taken, and 25 to 60 where the inputs separate the classes.
-MAX_STEPS = 200
-# Bounds the memory, and stays in the processor's cache.
-TRIALS_PER_BLOCK = 16384
-
-
-class Point(NamedTuple):
-    """The cost of some weights, with its derivatives.
-
-    Arguments
-    ---------
-    cost : float
-    gradient : np.ndarray
-        (num_weights,)
-    hessian : np.ndarray
-        (num_weights, num_weights)
-    """
-
-    cost: float
-    gradient: np.ndarray
-    hessian: np.ndarray
+# Far below the gradients of weights that matter: separable inputs need it to get their last digits.
+GRADIENT_TOLERANCE = 1e-15
 
 
 def fit_llrs(inputs, is_client, p_target):
     """Finds the weights with which `inputs @ weights + offset` is a log-likelihood ratio.
 
-    They have the least mean cost -log(posterior probability of the trial's class), the prior of a
-    client being `p_target`, by Newton's method: the cost is convex. scipy.optimize would stop
-    where the cost no longer falls, with half of the digits of the weights.
+    They have the least mean cost -log(posterior probability of the trial's class), where clients
+    have the prior `p_target`, whatever their share of the trials.
 
     Arguments
     ---------
@@ -71,15 +48,10 @@ def fit_llrs(inputs, is_client, p_target):
     (array([0.693147]), -0.693147)
     """
     _check(inputs, is_client, p_target)
-    means, deviations = _standardisation(inputs)
-    cost_of_nothing = entr(p_target) + entr(1.0 - p_target)
-    penalty = np.append(np.full(len(means), PENALTY * cost_of_nothing), 0.0)
-
-    def point_at(weights):
-        cost = _cost(inputs, is_client, p_target, means, deviations, weights)
-        return _penalised(cost, penalty, weights)
-
-    weights = _minimum(point_at, np.zeros(len(penalty)))
+    means = inputs.mean(axis=0)
+    deviations = np.array([column.std() if np.ptp(column) else 1.0 for column in inputs.T])
+    rows = np.column_stack([(inputs - means) / deviations, np.ones(len(inputs))])
+    weights = _least_cost(rows, is_client, p_target)
     weights[:-1] /= deviations
     return weights[:-1], float(weights[-1] - weights[:-1] @ means)
 
@@ -94,66 +66,33 @@ def _check(inputs, is_client, p_target):
         raise ValueError("inputs must be finite")
 
 
-def _standardisation(inputs):
-    """Mean and deviation of each column; a deviation of 1 if its values are all the same."""
-    deviations = np.array([column.std() if np.ptp(column) else 0.0 for column in inputs.T])
-    return inputs.mean(axis=0), np.where(deviations > 0.0, deviations, 1.0)
-
-
-def _cost(inputs, is_client, p_target, means, deviations, weights):
-    """The Point of the weights of standardised inputs, and of the offset behind them."""
+def _least_cost(rows, is_client, p_target):
+    """The weights of standardised inputs and, in the last column, of the offset."""
     num_clients = np.count_nonzero(is_client)
-    shares = p_target / num_clients, (1.0 - p_target) / (len(is_client) - num_clients)
-    total = Point(0.0, 0.0, 0.0)
-    for first in range(0, len(inputs), TRIALS_PER_BLOCK):
-        block = slice(first, first + TRIALS_PER_BLOCK)
-        rows = np.ones((len(is_client[block]), len(weights)))
-        np.divide(inputs[block] - means, deviations, out=rows[:, :-1])
-        point = _block_cost(rows, is_client[block], shares, logit(p_target), weights)
-        total = Point(*(sum_ + part for sum_, part in zip(total, point, strict=True)))
-    return total
-
-
-def _block_cost(rows, is_client, shares, prior_log_odds, weights):
-    share = np.where(is_client, *shares)
+    shares = np.where(
+        is_client, p_target / num_clients, (1.0 - p_target) / (len(rows) - num_clients)
+    )
     away = np.where(is_client, -1.0, 1.0)
-    # The log odds of the other class, and all that follows from them without overflow.
-    log_odds = away * (rows @ weights + prior_log_odds)
-    odds = np.exp(-np.abs(log_odds))
-    of_other = np.where(log_odds > 0.0, 1.0, odds) / (1.0 + odds)
-    curvature = share * odds / np.square(1.0 + odds)
-    return Point(
-        share @ (np.maximum(log_odds, 0.0) + np.log1p(odds)),
-        (share * away * of_other) @ rows,
-        (rows * curvature[:, None]).T @ rows,
-    )
+    penalty = np.full(rows.shape[1], PENALTY * (entr(p_target) + entr(1.0 - p_target)))
+    penalty[-1] = 0.0
 
+    def log_odds(weights):
+        """Those of the wrong class, for each trial."""
+        return away * (rows @ weights + logit(p_target))
 
-def _penalised(point, penalty, weights):
-    return Point(
-        point.cost + 0.5 * penalty @ np.square(weights),
-        point.gradient + penalty * weights,
-        point.hessian + np.diag(penalty),
-    )
+    def cost(weights):
+        costs = np.logaddexp(0.0, log_odds(weights))
+        return shares @ costs + 0.5 * penalty @ np.square(weights)
 
+    def gradient(weights):
+        return (shares * away * expit(log_odds(weights))) @ rows + penalty * weights
 
-def _minimum(point_at, weights):
-    """Newton's method, with steps halved until the cost falls as it should."""
-    point = point_at(weights)
-    for _ in range(MAX_STEPS):
-        step = -np.linalg.solve(point.hessian, point.gradient)
-        gain = -point.gradient @ step
-        if gain <= TOLERANCE * point.cost:
-            break
-        weights, point = _descend(point_at, weights, point, step, gain)
-    return weights
+    def hessian(weights):
+        odds = log_odds(weights)
+        curvatures = shares * expit(odds) * expit(-odds)
+        return (rows.T * curvatures) @ rows + np.diag(penalty)
 
-
-def _descend(point_at, weights, point, step, gain):
-    # What rounding may add to a cost that no longer falls: it ends the halving, at the latest.
-    slack = 1e-12 * point.cost
-    while True:
-        there = point_at(weights + step)
-        if there.cost <= point.cost - 1e-4 * gain + slack:
-            return weights + step, there
-        step, gain = step / 2.0, gain / 2.0
+    start, options = np.zeros(rows.shape[1]), {"gtol": GRADIENT_TOLERANCE}
+    found = minimize(cost, start, method="trust-exact", jac=gradient, hess=hessian, options=options)
+    # Where rounding hides what a step gains, scipy stops, with half of the digits of the weights.
+    return found.x - np.linalg.solve(hessian(found.x), found.jac)

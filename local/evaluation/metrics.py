@@ -20,7 +20,7 @@ class DetectionCurve(NamedTuple):
     Arguments
     ---------
     thresholds : np.ndarray
-        (num_thresholds,), ascending: each score that occurs (all its trials and those above are
+        (num_thresholds,), ascending: each score that occurs (its trials and those above are
         accepted), and at the end the next number above the highest score (none is accepted).
     miss : np.ndarray
         float64 (num_thresholds,), from 0 up to 1.
@@ -42,11 +42,6 @@ def detection_curve(scores, is_client):
         (num_trials,), finite. float32 stays float32, everything else becomes float64.
     is_client : array_like of bool
         (num_trials,), True for a client (target) trial, False for an impostor trial.
-
-    Returns
-    -------
-    curve : DetectionCurve
-        Unpacks into thresholds, miss and false_alarm.
 
     Raises
     ------
@@ -82,17 +77,6 @@ def eer(scores, is_client):
     return curve_eer(detection_curve(scores, is_client))
 
 
-def min_dcf(scores, is_client, p_target, c_miss=1.0, c_false_alarm=1.0):
-    """The lowest detection cost of scored trials: `detection_curve`, then `curve_min_dcf`.
-
-    Example
-    -------
-    >>> min_dcf([0.2, 0.4, 0.6, 0.8], [False, True, False, True], p_target=0.05)
-    (0.5, 0.8)
-    """
-    return curve_min_dcf(detection_curve(scores, is_client), p_target, c_miss, c_false_alarm)
-
-
 def curve_eer(curve):
     """The error rate where the steps of miss and false alarm cross, exactly.
 
@@ -103,13 +87,12 @@ def curve_eer(curve):
     Arguments
     ---------
     curve : DetectionCurve
-        From `detection_curve`; or from `local.evaluation.cllr.convex_hull`: then the EER is that of
-        the hull.
+        From `detection_curve`, or from `local.evaluation.cllr.convex_hull` for the hull's EER.
 
     Returns
     -------
     eer : float
-        The equal error rate as a fraction.
+        As a fraction.
     threshold : float
         The threshold of the curve with the smallest |miss - false_alarm|, the lower one of two.
     """
@@ -140,7 +123,7 @@ def curve_min_dcf(curve, p_target, c_miss=1.0, c_false_alarm=1.0):
     min_dcf : float
         The lowest normalised cost.
     threshold : float
-        The threshold of the curve with this cost, the lowest one of several.
+        The lowest threshold of the curve with this cost.
 
     Raises
     ------
@@ -155,14 +138,12 @@ def curve_min_dcf(curve, p_target, c_miss=1.0, c_false_alarm=1.0):
 def curve_act_dcf(curve, p_target, c_miss=1.0, c_false_alarm=1.0):
     """The actual detection cost of scores that are log-likelihood ratios, normalised.
 
-    The decisions are those at `bayes_threshold`, which the scores are not consulted for: how much
-    this is above the minimum is what calibration costs. It can be far above 1.
+    The decisions are those at `bayes_threshold`, which does not depend on the scores: how much this
+    is above the minimum is what calibration costs. It can be far above 1.
 
     Arguments
     ---------
-    curve : DetectionCurve
-        From `detection_curve`.
-    p_target, c_miss, c_false_alarm : float
+    curve, p_target, c_miss, c_false_alarm
         As for `curve_min_dcf`.
 
     Returns
@@ -179,10 +160,10 @@ def curve_act_dcf(curve, p_target, c_miss=1.0, c_false_alarm=1.0):
     >>> round(cost, 6), round(threshold, 6)  # half of the clients missed, 19 times half the alarms
     (10.0, 2.944439)
     """
-    threshold = bayes_threshold(p_target, c_miss, c_false_alarm)
+    costs = p_target, c_miss, c_false_alarm
+    threshold = bayes_threshold(*costs)
     point = point_at(curve, threshold)
-    rates = curve.miss[point], curve.false_alarm[point]
-    return float(_normalised_costs(*rates, p_target, c_miss, c_false_alarm)), threshold
+    return float(_normalised_costs(curve.miss[point], curve.false_alarm[point], *costs)), threshold
 
 
 def point_at(curve, threshold):
@@ -194,8 +175,11 @@ def point_at(curve, threshold):
     >>> [point_at(curve, threshold) for threshold in (0.0, 0.1, 0.2, 0.6)]
     [0, 0, 1, 2]
     """
-    # Of the type of the thresholds: numpy would otherwise convert all of them.
-    lowest = _not_below(threshold, curve.thresholds.dtype.type)
+    # In the type of the thresholds, and not below: numpy would otherwise convert all of them.
+    kind = curve.thresholds.dtype.type
+    lowest = kind(threshold)
+    if lowest < threshold:
+        lowest = np.nextafter(lowest, kind(np.inf))
     return int(min(np.searchsorted(curve.thresholds, lowest), len(curve.thresholds) - 1))
 
 
@@ -204,23 +188,16 @@ def bayes_threshold(p_target, c_miss=1.0, c_false_alarm=1.0):
 
     Example
     -------
-    >>> bayes_threshold(0.5), round(bayes_threshold(0.01), 6)
-    (0.0, 4.59512)
+    >>> round(bayes_threshold(0.01), 6)
+    4.59512
     """
     _check_costs(p_target, c_miss, c_false_alarm)
     return float(np.log(c_false_alarm / c_miss) - logit(p_target))
 
 
-def _not_below(value, kind):
-    """The lowest number of this type that is not below the value."""
-    rounded = kind(value)
-    return rounded if rounded >= value else np.nextafter(rounded, kind(np.inf))
-
-
 def _normalised_costs(miss, false_alarm, p_target, c_miss, c_false_alarm):
     _check_costs(p_target, c_miss, c_false_alarm)
-    cost_of_none = c_miss * p_target
-    cost_of_all = c_false_alarm * (1.0 - p_target)
+    cost_of_none, cost_of_all = c_miss * p_target, c_false_alarm * (1.0 - p_target)
     costs = cost_of_none * miss + cost_of_all * false_alarm
     return costs / min(cost_of_none, cost_of_all)
 
@@ -247,16 +224,16 @@ def _checked_trials(scores, is_client):
         raise ValueError("there are no trials: scores and is_client are empty")
     if is_client.dtype != bool:
         raise ValueError(f"is_client must be True or False per trial, got {is_client.dtype} values")
-    _check_finite(scores)
     _check_both_classes(is_client)
+    _check_finite(scores)
     return scores, is_client
 
 
 def _check_finite(scores):
-    finite = np.isfinite(scores)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        count = len(scores) - int(np.count_nonzero(finite))
+    is_finite = np.isfinite(scores)
+    if not is_finite.all():
+        first = np.argmin(is_finite)
+        count = np.count_nonzero(~is_finite)
         raise ValueError(
             f"scores must be finite: score {first} (counted from 0) is {scores[first]}, "
             f"{count} of {len(scores)} are not finite"
@@ -264,9 +241,8 @@ def _check_finite(scores):
 
 
 def _check_both_classes(is_client):
-    num_clients = int(np.count_nonzero(is_client))
-    if num_clients in (0, len(is_client)):
-        present, absent = ("client", "impostor") if num_clients else ("impostor", "client")
+    if is_client.all() or not is_client.any():
+        present, absent = ("client", "impostor") if is_client[0] else ("impostor", "client")
         raise ValueError(
             f"error rates need both classes: all {len(is_client)} trials are {present} trials, "
             f"there is no {absent} trial"

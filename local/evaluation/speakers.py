@@ -1,4 +1,4 @@
-"""Who speaks in the utterances of trials, which only name utterances."""
+"""Names of utterances, or a file of speakers, to the speaker of each utterance of trials."""
 
 from typing import NamedTuple
 
@@ -32,10 +32,10 @@ class Speakers(NamedTuple):
 def find_speakers(trials, path=None):
     """The speakers of the utterances of trials.
 
-    Without a file, names are looked at: the first folders of the paths, as many as it takes, or
-    what is before the first - or _ of the name. One that is the same on both sides of every
-    client trial, and never on those of an impostor trial, is the speaker. Otherwise utterances are
-    of one speaker where client trials connect them: that may take one speaker for several.
+    Without a file, the names of the utterances tell: the first folders of their paths, as many as
+    it takes, or the file name up to the first - or _. Whichever is the same on both sides of every
+    client trial, and differs in every impostor trial, names the speaker. If none does, utterances
+    that client trials connect count as one speaker, which may take one speaker for several.
 
     Arguments
     ---------
@@ -43,14 +43,10 @@ def find_speakers(trials, path=None):
     path : str or Path, optional
         A file with `UTTERANCE SPEAKER` lines.
 
-    Returns
-    -------
-    speakers : Speakers
-
     Raises
     ------
     InputError
-        If the file is wrong, lacks an utterance, or says something else than the trials.
+        If the file is wrong, lacks an utterance, or contradicts the trials.
 
     Example
     -------
@@ -72,7 +68,7 @@ def find_speakers(trials, path=None):
 
 
 def _namings(utterances):
-    """What may name the speakers: how it is called, and a name for each utterance."""
+    """Yields what may name the speakers, in words, with the name for each utterance."""
     paths = [utterance.split("/") for utterance in utterances]
     for count in range(1, max(map(len, paths))):
         source = "the first folder" if count == 1 else f"the first {count} folders"
@@ -87,7 +83,7 @@ def _speakers(of_utterance, source):
 
 
 def _contradictions(trials, of_utterance):
-    """bool (num_trials,): where speakers and labels disagree."""
+    """Where speakers and labels disagree: bool (num_trials,)."""
     return (of_utterance[trials.enrol] == of_utterance[trials.test]) != trials.is_client
 
 
@@ -106,8 +102,8 @@ def _read_speakers(path, utterances):
     for line, (utterance, speaker) in read_fields(path, "UTTERANCE SPEAKER", problems):
         if speaker_of.setdefault(utterance, speaker) != speaker:
             problems.add(path, line, f"'{utterance}' is of '{speaker_of[utterance]}' above")
-    # Of a file that can't be read at all, that is all there is to say.
-    for utterance in utterances if speaker_of else ():
+    problems.raise_if_any()
+    for utterance in utterances:
         if utterance not in speaker_of:
             problems.add(path, None, f"has no line for '{utterance}', which is in the trials")
     problems.raise_if_any()

@@ -1,4 +1,4 @@
-"""The figures of a verification: collected, printed, kept as JSON."""
+"""Error rates to the figures of a verification: a dictionary, printed and kept as JSON."""
 
 import json
 from typing import NamedTuple
@@ -18,15 +18,7 @@ from local.evaluation.metrics import (
 
 
 class Costs(NamedTuple):
-    """Where detection costs are reported.
-
-    Arguments
-    ---------
-    p_targets : tuple of float
-        Prior probabilities of a client trial.
-    c_miss, c_false_alarm : float
-        The costs of the two errors.
-    """
+    """The priors at which detection costs are reported, and the costs of the two errors."""
 
     p_targets: tuple = (0.01, 0.05)
     c_miss: float = 1.0
@@ -55,9 +47,8 @@ def figures(curve, hull, cllr_bits, costs):
 
     Arguments
     ---------
-    curve : local.evaluation.metrics.DetectionCurve
-    hull : local.evaluation.metrics.DetectionCurve
-        Its `local.evaluation.cllr.convex_hull`.
+    curve, hull : local.evaluation.metrics.DetectionCurve
+        The second is the `local.evaluation.cllr.convex_hull` of the first.
     cllr_bits : float
         The Cllr of the same trials.
     costs : Costs
@@ -79,7 +70,7 @@ def figures(curve, hull, cllr_bits, costs):
 
 
 def thresholds(curve, costs):
-    """Those of the EER and, for each prior, of the minimum cost and of the actual decisions."""
+    """The thresholds of the EER and, for each prior, of the minimum and the actual cost."""
     values = {"eer_threshold": curve_eer(curve)[1]}
     for p_target, cost in costs.each():
         values[f"min_dcf_{p_target}_threshold"] = curve_min_dcf(curve, *cost)[1]
@@ -88,22 +79,15 @@ def thresholds(curve, costs):
 
 
 def summarise(scores, is_client, curve=None, costs=DEFAULT_COSTS):
-    """Counts, `figures` and `thresholds` of scored trials.
+    """Counts, costs, `figures` and `thresholds` of scored trials, as plain values.
 
     Arguments
     ---------
-    scores : array_like
-        (num_trials,)
-    is_client : array_like of bool
+    scores, is_client : array_like
         (num_trials,)
     curve : local.evaluation.metrics.DetectionCurve, optional
-        That of these scores, if it is there already (a plot needs it too).
+        That of these scores, if it was computed before.
     costs : Costs
-
-    Returns
-    -------
-    summary : dict
-        Plain values: num_trials, num_clients, num_impostors, those of costs, and the two others'.
 
     Example
     -------
@@ -122,13 +106,9 @@ def summarise(scores, is_client, curve=None, costs=DEFAULT_COSTS):
 
 def count(is_client):
     """num_trials, num_clients and num_impostors."""
-    num_clients = int(np.count_nonzero(is_client))
-    num_trials = len(is_client)
-    return {
-        "num_trials": num_trials,
-        "num_clients": num_clients,
-        "num_impostors": num_trials - num_clients,
-    }
+    num_trials, num_clients = len(is_client), int(np.count_nonzero(is_client))
+    num_impostors = num_trials - num_clients
+    return dict(num_trials=num_trials, num_clients=num_clients, num_impostors=num_impostors)
 
 
 def format_summary(summary):
@@ -137,8 +117,7 @@ def format_summary(summary):
     Arguments
     ---------
     summary : dict
-        From `summarise`; intervals, num_draws, num_speakers and speakers_from are shown if they
-        are there (see `local.evaluation.evaluate`).
+        From `summarise`, or with the intervals of `local.evaluation.evaluate`.
 
     Example
     -------

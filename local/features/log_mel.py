@@ -210,7 +210,7 @@ class LogMel(torch.nn.Module):
 
 
 def _mean(values, padding):
-    """The mean over the frames of each utterance; may change values after their padding."""
+    """The mean over the frames of each utterance; may change the padding."""
     if padding is None:
         return values.mean(dim=1, keepdim=True)
     return padding.fill_(values, 0.0).sum(dim=1, keepdim=True) / padding.lengths[:, None, None]

@@ -1,48 +1,47 @@
-"""The detection error trade-off (DET) curve."""
+"""Detection curves to a picture: miss over false-alarm rate on normal-deviate axes (DET)."""
 
 from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from local.evaluation.intervals import BAND_RATES
 from local.evaluation.metrics import curve_act_dcf, curve_eer, curve_min_dcf, point_at
+from local.report.slider import shown_points
 
-# Rates that can be a tick or a limit of an axis, as fractions: for systems that work, and for
-# those near chance or worse, whose picture reaches as far to the right of 50 % as to the left.
+# Rates, as fractions, that can be a tick or a limit of an axis: for systems that work, and for
+# systems near chance or worse, whose picture reaches as far to the right of 50 % as to the left.
 TICKS = np.array([1e-5, 1e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6])
 WIDE_TICKS = np.array(
     [1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999, 0.9999, 0.99999]
 )
-# A curve of millions of trials is drawn through about this many points along each axis.
-POINTS_PER_AXIS = 1000
+# The bands of more systems would hide each other.
 MOST_WITH_BANDS = 2
 
 
 def det_figure(curves, costs=None, intervals=None, calibrated=()):
-    """Draws detection error trade-off (DET) curves on normal-deviate axes.
+    """Draws detection error trade-off (DET) curves.
 
-    Scores of two normal distributions give a straight line; a rate of 0 lies on the edge.
+    Scores of two normal distributions give a straight line. A rate of 0 lies on the edge.
 
     Arguments
     ---------
     curves : dict of str to local.evaluation.metrics.DetectionCurve
         The name of each system (for the legend) and its curve.
     costs : local.evaluation.summary.Costs, optional
-        Points of minimum cost are marked, beside the EER.
+        Their points of minimum cost are marked, beside the EER.
     intervals : dict of str to local.evaluation.intervals.Intervals, optional
         Drawn as a band around the curve, and a bar through its EER.
     calibrated : sequence of str
-        Systems whose scores are log-likelihood ratios: their actual decisions are marked too.
+        Systems whose scores are log-likelihood ratios: their actual decisions are marked, too.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Belongs to no window and to no global state.
     """
     ticks = _det_ticks(curves.values())
-    # The legend of several systems is below, and takes some room.
+    # The legend of several systems stands below the axes, and takes some room.
     height = 6.0 if len(curves) == 1 else 5.9 + 0.3 * len(curves)
     figure = Figure(figsize=(6.0, height), layout="constrained")
     axes = figure.add_subplot()
@@ -55,7 +54,6 @@ def det_figure(curves, costs=None, intervals=None, calibrated=()):
         found = (intervals or {}).get(name)
         if found and found.draws:
             label += " [{:.2f}, {:.2f}]".format(*found.limits()["eer_percent"])
-            # Of more systems, they would hide each other.
             if len(curves) <= MOST_WITH_BANDS:
                 _draw_intervals(axes, found, ticks, line.get_color())
         mark("o", eer, eer, label)
@@ -92,7 +90,7 @@ def _draw_intervals(axes, intervals, ticks, color):
 def _det_ticks(curves):
     """The ticks of both axes, as fractions; the first and the last are the limits.
 
-    Down to the smallest rate above 0, but not far below the best EER.
+    They reach down to the smallest rate above 0, but not far below the best EER.
     """
     eers = [curve_eer(curve)[0] for curve in curves]
     rates = [rate for curve in curves for rate in (curve.miss, curve.false_alarm)]
@@ -117,13 +115,12 @@ def _draw_det_axes(axes, ticks):
 
 
 def _draw_det_curve(axes, curve, ticks):
-    shown = _shown_points(curve, ticks)
+    shown = shown_points(curve)
     miss, false_alarm = curve.miss[shown], curve.false_alarm[shown]
-    # The line goes through its EER also where tied scores make a slanting step of it.
+    # The line has a point at the EER, also inside of a slanting step of tied scores.
     crossing = np.argmax(miss >= false_alarm)
     eer, _ = curve_eer(curve)
     miss, false_alarm = np.insert(miss, crossing, eer), np.insert(false_alarm, crossing, eer)
-    # A rate of 0 lies on the edge.
     bounds = ticks[0], 1.0 - ticks[0]
     return axes.plot(ndtri(np.clip(false_alarm, *bounds)), ndtri(np.clip(miss, *bounds)))[0]
 
@@ -132,16 +129,3 @@ def _mark_point(axes, ticks, color, marker, false_alarm, miss, label):
     """A point outside the picture is marked at its edge."""
     x, y = ndtri(np.clip((false_alarm, miss), ticks[0], ticks[-1]))
     axes.plot(x, y, marker, color=color, label=label, clip_on=False, zorder=3)
-
-
-def _shown_points(curve, ticks):
-    """Indices of the points that make a difference in the picture."""
-    last = len(curve.thresholds) - 1
-    if last <= 2 * POINTS_PER_AXIS:
-        return np.arange(last + 1)
-    rates = ndtr(np.linspace(*ndtri((ticks[0], ticks[-1])), POINTS_PER_AXIS))
-    after_miss = np.searchsorted(curve.miss, rates)
-    after_alarm = len(curve.thresholds) - np.searchsorted(curve.false_alarm[::-1], rates)
-    after = np.clip(np.concatenate((after_miss, after_alarm)), 1, last)
-    # Both ends of each step, so that it stays a step.
-    return np.unique(np.concatenate(([0, last], after - 1, after)))

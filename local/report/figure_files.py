@@ -12,13 +12,7 @@ _NO_DATE = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
 def save_figure(figure, path):
-    """Saves a figure as PNG and as PDF; each file is complete or not there.
-
-    Arguments
-    ---------
-    figure : matplotlib.figure.Figure
-    path : pathlib.Path
-        Its ending becomes .png and .pdf.
+    """Saves a figure beside a Path, with the endings .png and .pdf; each file is whole or missing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The hardest errors: the clients with the lowest scores, the impostors with the highest."""
+"""Scored trials to the hardest errors: low scores of clients, high scores of impostors."""
 
 import os
 from pathlib import Path
@@ -14,15 +14,7 @@ PLAYABLE = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
 class Side(NamedTuple):
-    """One side of a trial.
-
-    Arguments
-    ---------
-    name : str
-        Of the utterance or of the enrolment model.
-    links : list of str
-        To its audio, if browsers play it: relative to the report, ready for an attribute.
-    """
+    """An utterance or an enrolment model, and relative links to the audio that browsers play."""
 
     name: str
     links: list
@@ -50,16 +42,12 @@ def hardest_errors(system, folder):
     errors : dict
         "impostors" and "clients" -> list of HardTrial, at most 10 each.
     """
-    trials, scores = system.trials, system.scores
-    clients, impostors = np.flatnonzero(trials.is_client), np.flatnonzero(~trials.is_client)
-    lowest = {
-        "impostors": impostors[_lowest(-scores[impostors])],
-        "clients": clients[_lowest(scores[clients])],
-    }
-    return {
-        name: [_hard_trial(system, trial, folder) for trial in chosen]
-        for name, chosen in lowest.items()
-    }
+    errors, is_client = {}, system.trials.is_client
+    for name, mask, sign in (("impostors", ~is_client, -1.0), ("clients", is_client, 1.0)):
+        trials = np.flatnonzero(mask)
+        hardest = trials[_lowest(sign * system.scores[trials])]
+        errors[name] = [_hard_trial(system, trial, folder) for trial in hardest]
+    return errors
 
 
 def _lowest(values):
@@ -86,7 +74,7 @@ def _links(audio, folder):
 
 
 def relative_link(path, folder):
-    """The address of a file as seen from a page in a folder.
+    """The address of a file for a page in a folder.
 
     Example
     -------

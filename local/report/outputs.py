@@ -1,15 +1,21 @@
-"""What a verification leaves in its directory: metrics, pictures and the report."""
+"""Evaluations to what a verification leaves in its directory: metrics, pictures and the report."""
 
 import datetime
 from typing import NamedTuple
 
+from matplotlib.figure import Figure
+
 from local.evaluation.evaluate import difference
-from local.evaluation.summary import write_metrics
-from local.report.calibration_plot import calibration_figure
+from local.evaluation.summary import format_summary, write_metrics
 from local.report.det_plot import det_figure
 from local.report.figure_files import save_figure, svg_text
 from local.report.report import write_report
-from local.report.score_plot import score_histogram_figure
+from local.report.score_plots import calibration_figure, score_histogram_figure
+
+UNCALIBRATED_NOTE = (
+    "note: Cllr and actDCF take the scores for natural-log likelihood ratios; recipes/calibrate.py "
+    "turns scores into these"
+)
 
 
 class Picture(NamedTuple):
@@ -18,7 +24,7 @@ class Picture(NamedTuple):
     name: str
     heading: str
     alt: str
-    figure: NamedTuple
+    figure: Figure
 
 
 def write_outputs(output_dir, evaluations, costs, details=(), training_log=None):
@@ -44,22 +50,19 @@ def write_outputs(output_dir, evaluations, costs, details=(), training_log=None)
     pictures = _pictures(evaluations, costs)
     for picture in pictures:
         save_figure(picture.figure, output_dir / picture.name)
-    embedded = [(p.heading, p.alt, svg_text(p.figure)) for p in pictures]
-    title = "Speaker verification: " + ", ".join(e.name for e in evaluations)
-    today = datetime.date.today().isoformat()
     write_report(
         output_dir / "report.html",
-        title,
+        "Speaker verification: " + ", ".join(e.name for e in evaluations),
         evaluations,
-        embedded,
-        [*details, ("Date", today)],
+        [(p.heading, p.alt, svg_text(p.figure)) for p in pictures],
+        [*details, ("Date", datetime.date.today().isoformat())],
         training_log,
     )
     return metrics
 
 
 def metrics_of(evaluations):
-    """What metrics.json holds: the summary; of several systems all, and their differences."""
+    """What metrics.json holds: a summary; of several systems all, and their differences."""
     if len(evaluations) == 1:
         return evaluations[0].summary
     first, *others = evaluations
@@ -80,36 +83,42 @@ def _pictures(evaluations, costs):
     pictures = [Picture("det", "Detection error trade-off", alt, det)]
     for number, evaluation in enumerate(evaluations, 1):
         suffix, of = ("", "") if len(evaluations) == 1 else (f"_{number}", f": {evaluation.name}")
-        pictures += _pictures_of(evaluation, costs, suffix, of)
+        alt = "How the scores of clients and of impostors are distributed, with thresholds"
+        figure = _histogram(evaluation, costs)
+        pictures.append(Picture(f"scores{suffix}", f"Scores{of}", alt, figure))
+        alt = "Scores beside the best log-likelihood ratios, and costs over the prior"
+        figure = calibration_figure(evaluation.curve, costs.p_targets)
+        pictures.append(Picture(f"calibration{suffix}", f"Calibration{of}", alt, figure))
     return pictures
 
 
-def _pictures_of(evaluation, costs, suffix, of):
+def _histogram(evaluation, costs):
     thresholds = {"EER": evaluation.summary["eer_threshold"]}
     kind = "act" if evaluation.summary["is_calibrated"] else "min"
     for prior in costs.p_targets:
         threshold = evaluation.summary[f"{kind}_dcf_{prior}_threshold"]
         thresholds[f"{kind}DCF({prior:g})"] = threshold
-    histogram = score_histogram_figure(evaluation.scores, evaluation.trials.is_client, thresholds)
-    calibration = calibration_figure(evaluation.curve, costs.p_targets)
-    return [
-        Picture(
-            f"scores{suffix}",
-            f"Scores{of}",
-            "How the scores of clients and of impostors are distributed, with thresholds",
-            histogram,
-        ),
-        Picture(
-            f"calibration{suffix}",
-            f"Calibration{of}",
-            "Scores beside the best log-likelihood ratios, and costs over the prior",
-            calibration,
-        ),
-    ]
+    return score_histogram_figure(evaluation.scores, evaluation.trials.is_client, thresholds)
+
+
+def format_results(output_dir, evaluations, metrics):
+    """The text to print: tables with notes, the differences of systems, the paths of the files."""
+    parts = []
+    for name, summary in ((e.name, e.summary) for e in evaluations):
+        lines = [name, format_summary(summary), *(f"note: {note}" for note in summary["notes"])]
+        if not summary["is_calibrated"]:
+            lines.append(UNCALIBRATED_NOTE)
+        parts.append("\n".join(lines))
+    differences = format_differences(metrics)
+    parts += [differences] if differences else []
+    files = "metrics.json", "*.png, *.pdf", "report.html"
+    titles = "Metrics:  ", "Pictures: ", "Report:   "
+    parts.append("\n".join(f"{t}{output_dir}/{f}" for t, f in zip(titles, files, strict=True)))
+    return "".join(f"\n{part}\n" for part in parts).rstrip()
 
 
 def format_differences(metrics):
-    """Lines that say how systems differ, of `metrics_of` several."""
+    """Lines that say how the EER of systems differs; "" for the metrics of a single system."""
     lines = []
     for pair, values in metrics.get("differences", {}).items():
         if not values:

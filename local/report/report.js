@@ -1,12 +1,12 @@
 "use strict";
-// What a threshold does: rates and costs of the points that the page knows, as the controls say.
+// The controls to rates and costs: what happens at a threshold, by the points of the curve.
 
 const { systems } = JSON.parse(document.getElementById("data").textContent);
 const field = (id) => document.getElementById(id);
 const [slider, logOdds] = [field("slider"), field("log-odds")];
 const numbers = { prior: field("prior"), cMiss: field("c-miss"), cFalseAlarm: field("c-false-alarm") };
 
-// What the numbers say, or said when they were last valid.
+// The values of the number fields: the last valid ones.
 let costs = {};
 
 function system() {
@@ -29,7 +29,8 @@ function normalisedCost({ miss, falseAlarm }, { prior, cMiss, cFalseAlarm }) {
   return (ofNone * miss + ofAll * falseAlarm) / Math.min(ofNone, ofAll);
 }
 
-// Of all thresholds, although not all may be here: the vertices of the convex hull are.
+// The cheapest of all thresholds, although the page may have only some: it has the vertices of the
+// convex hull.
 function cheapestPoint() {
   const all = system().thresholds.map((_, point) => normalisedCost(rates(system(), point), costs));
   return all.indexOf(Math.min(...all));
@@ -52,7 +53,7 @@ function pointAt(threshold) {
   return { point, isExact: is_complete || mark !== undefined || isOutside };
 }
 
-// As Python rounds: a half to the even digit, where toFixed takes the upper one.
+// Rounds as Python does: a half to the even digit, where toFixed takes the upper one.
 function fixed(value, decimals) {
   const rounded = value.toFixed(decimals);
   const [, shorter, rest] = value.toFixed(100).match(`^(-?\\d+\\.\\d{${decimals}})(\\d*)$`);
@@ -131,7 +132,7 @@ function goTo(mark) {
   refresh();
 }
 
-// Three digits of the smaller one of the prior and its complement.
+// Three digits of the prior or of its complement, whichever is smaller.
 function priorOfLogOdds(odds) {
   const prior = 1 / (1 + Math.exp(-odds));
   return prior.toFixed(2 - Math.floor(Math.log10(Math.min(prior, 1 - prior))));
@@ -178,7 +179,7 @@ function start() {
   field("controls").hidden = false;
 }
 
-// A page that was moved, or sent to somebody, is without its audio.
+// A page that was moved or sent to somebody has lost its audio.
 function watchPlayers() {
   for (const player of document.querySelectorAll("audio")) {
     player.addEventListener("error", () => {

@@ -1,4 +1,4 @@
-"""The report as a file: what is in it, put into the page's template."""
+"""Evaluations and pictures to the report: one HTML page."""
 
 import base64
 from pathlib import Path
@@ -18,8 +18,8 @@ FOLDER = Path(__file__).parent
 def write_report(path, title, systems, pictures=(), details=(), training_log=None):
     """Writes the page, whole or not at all.
 
-    It needs no other file and no network, but audio is played from where it lies: the page has
-    links from its own folder to the files of the hardest errors.
+    It needs no network and no other file, except for the audio of the hardest errors: relative
+    links lead there.
 
     Arguments
     ---------
@@ -58,13 +58,8 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
 
 
 def _template():
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, **options)
     return environment.get_template("report.html")
 
 
@@ -79,11 +74,11 @@ def _section(system, folder):
 
 
 def _picture(heading, alt, svg):
-    """An SVG as the address of an image: as part of the page, the ids of two would clash."""
+    """An SVG as the address of an image, as the ids of two in one page would clash."""
     encoded = base64.b64encode(svg.encode()).decode()
     return {"heading": heading, "alt": alt, "address": f"data:image/svg+xml;base64,{encoded}"}
 
 
 def _inlined(name):
-    """A file beside this one, as it is."""
+    """The text of a file beside this one, unescaped."""
     return Markup((FOLDER / name).read_text(encoding="utf-8"))

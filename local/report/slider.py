@@ -1,4 +1,4 @@
-"""What the report's threshold slider knows: points of a detection curve, for its script."""
+"""A detection curve to the points that the report's threshold slider knows, for its script."""
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -6,28 +6,26 @@ from scipy.special import ndtr, ndtri
 from local.evaluation.cllr import convex_hull
 from local.evaluation.metrics import point_at
 
-# A curve of more thresholds is thinned: the slider shows no more, and the page stays small.
+# Of more thresholds, only some are kept: nobody can tell more apart, and the page stays small.
 MAX_POINTS = 2000
 POINTS_PER_RATE = 700
 
+# What the script needs of a summary.
+COPIED = ("num_clients", "num_impostors", "c_miss", "c_false_alarm")
 # The axes of the slider's DET curve.
 _TICKS = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999])
 
 
 def slider_data(system):
-    """The points of a system, as numbers and texts for JSON.
-
-    Arguments
-    ---------
-    system : local.evaluation.evaluate.Evaluation
+    """The points of a `local.evaluation.evaluate.Evaluation`, as numbers and texts for JSON.
 
     Returns
     -------
     data : dict
-        name, num_clients, num_impostors, c_miss, c_false_alarm; decimals: how many a threshold is
-        shown with; is_complete: whether these are all thresholds of the curve.
-        For each point, ascending: thresholds, num_missed, num_accepted, and x and y, its place in
-        a DET curve in percent of the width. marks: from `_marks`.
+        name, num_clients, num_impostors, c_miss, c_false_alarm; decimals: those of a threshold;
+        is_complete: whether these are all thresholds of the curve. For each point, ascending:
+        thresholds, num_missed, num_accepted, and x and y, its place in a DET curve in percent of
+        the width. marks: from `_marks`.
     """
     curve, summary = system.curve, system.summary
     marks = _marks(summary)
@@ -40,8 +38,7 @@ def slider_data(system):
         "num_accepted": curve.false_alarm[points] * summary["num_impostors"],
     }
     return {
-        **{name: summary[name] for name in ("num_clients", "num_impostors")},
-        **{name: summary[name] for name in ("c_miss", "c_false_alarm")},
+        **{name: summary[name] for name in COPIED},
         "name": system.name,
         "decimals": score_decimals(curve.thresholds[0], curve.thresholds[-1]),
         "is_complete": len(points) == len(curve.thresholds),
@@ -54,20 +51,10 @@ def slider_data(system):
 
 
 def shown_points(curve, marked=()):
-    """Indices of the points of the slider: all of a curve, or about 1,500 of a long one.
+    """Ascending indices of the points to show: all of a curve, or about 1,500 of a long one.
 
-    Those lie evenly in both error rates on a normal-deviate scale. With them are the ends, the
-    marked points and the vertices of the convex hull, which have the lowest cost of each prior.
-
-    Arguments
-    ---------
-    curve : local.evaluation.metrics.DetectionCurve
-    marked : sequence of int
-
-    Returns
-    -------
-    points : np.ndarray
-        int (num_points,), ascending.
+    The 1,500 lie evenly in both error rates on a normal-deviate scale. The ends, the marked points
+    and the vertices of the convex hull, which have the lowest cost of each prior, are among them.
     """
     last = len(curve.thresholds) - 1
     if last < MAX_POINTS:
@@ -81,7 +68,7 @@ def shown_points(curve, marked=()):
 
 
 def score_decimals(lowest, highest):
-    """How many decimals tell scores apart: four, more if they lie close together.
+    """The number of decimals that tell scores apart: four, or more if they lie close together.
 
     Example
     -------
@@ -93,7 +80,7 @@ def score_decimals(lowest, highest):
 
 
 def _marks(summary):
-    """Where the buttons lead: name, label, threshold and, for costs, p_target."""
+    """The targets of the buttons: name, label, threshold and, for costs, p_target."""
     marks = [{"name": "eer", "label": "EER", "threshold": summary["eer_threshold"]}]
     for kind, label in (("min_dcf", "minDCF"), ("act_dcf", "actDCF")):
         for p_target in summary["p_targets"]:
@@ -104,7 +91,7 @@ def _marks(summary):
 
 
 def _place(rates):
-    """Where rates lie on an axis, from 0 to 100; those outside are at its ends."""
+    """The places of rates on an axis, from 0 to 100; rates outside of it are at its ends."""
     low, high = ndtri(_TICKS[[0, -1]])
     deviates = ndtri(np.clip(rates, _TICKS[0], _TICKS[-1]))
     return np.round(100.0 * (deviates - low) / (high - low), 2)

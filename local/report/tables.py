@@ -1,4 +1,4 @@
-"""The tables of the report: numbers with their intervals and thresholds, as text."""
+"""Evaluations to the tables of the report: numbers with intervals and thresholds, as text."""
 
 from typing import NamedTuple
 
@@ -10,18 +10,12 @@ COUNTS = {
     "num_impostors": "Impostors",
     "num_speakers": "Speakers",
 }
-# What takes the scores for log-likelihood ratios.
+# These figures take the scores for log-likelihood ratios.
 NEEDS_CALIBRATION = ("act_dcf", "cllr")
 
 
 class Row(NamedTuple):
-    """A line of a table.
-
-    Arguments
-    ---------
-    label, remark : str
-    cells : list of Cell
-    """
+    """A line of the summary: a Cell for each system."""
 
     label: str
     remark: str
@@ -38,9 +32,9 @@ class Cell(NamedTuple):
     value : float or int or None
         None if it is not known.
     text, interval, threshold : str
-        The value, the ends of its interval and its threshold as shown; "" if there is none.
+        As they are shown; "" if there is none.
     needs_calibration : bool
-        Whether it is about log-likelihood ratios, and the scores are none.
+        Whether it takes the scores for log-likelihood ratios, though nothing calibrated them.
     """
 
     key: str
@@ -52,15 +46,7 @@ class Cell(NamedTuple):
 
 
 class ConditionTable(NamedTuple):
-    """What conditions give, each with each system.
-
-    Arguments
-    ---------
-    heading : str
-    columns : list of str
-    rows : list of tuple
-        (name of the condition, name of the system, list of Cell).
-    """
+    """Conditions with their figures, in rows of (condition, name of the system, list of Cell)."""
 
     heading: str
     columns: list
@@ -68,60 +54,36 @@ class ConditionTable(NamedTuple):
 
 
 def summary_table(systems):
-    """The lines of the summary, with a cell for each system.
-
-    Arguments
-    ---------
-    systems : sequence of local.evaluation.evaluate.Evaluation
-
-    Returns
-    -------
-    rows : list of Row
-    """
-    figures = _figures(_all_p_targets(systems))
-    rows = [(key, label, "") for key, label in COUNTS.items()] + figures
+    """The lines of the summary of `local.evaluation.evaluate.Evaluation`s: a list of Row."""
+    rows = [(key, label, "") for key, label in COUNTS.items()] + _figures(systems)
     return [
-        Row(label, remark, [_cell(system.summary, key, _decimals(system)) for system in systems])
+        Row(label, remark, [_cell(system, system.summary, key) for system in systems])
         for key, label, remark in rows
     ]
 
 
 def condition_tables(systems):
-    """A table for each heading of conditions, in the order in which the systems have them.
-
-    Arguments
-    ---------
-    systems : sequence of local.evaluation.evaluate.Evaluation
-
-    Returns
-    -------
-    tables : list of ConditionTable
-        Empty without conditions.
-    """
+    """A ConditionTable for each heading of conditions, in the order in which systems have them."""
     headings = dict.fromkeys(h for system in systems for h in system.summary["conditions"])
     return [_condition_table(heading, systems) for heading in headings]
 
 
 def interval_remark(systems):
-    """What the intervals are; "" if there are none."""
+    """A sentence on what the intervals are; "" if there are none."""
     summary = next((s.summary for s in systems if s.summary["intervals"]), None)
     if summary is None:
         return ""
     draws = f" in {summary['num_draws']:,} draws" if summary.get("num_draws") else ""
     return (
         "The smaller numbers, low to high, are the 95 % interval, found by drawing the speakers "
-        f"again{draws} (bootstrap over speakers: the trials of one are not independent)."
+        f"again{draws} (bootstrap over speakers, as the trials of a speaker are not independent)."
     )
 
 
-def _all_p_targets(systems):
-    return list(dict.fromkeys(p for system in systems for p in system.summary["p_targets"]))
-
-
-def _figures(p_targets):
+def _figures(systems):
     """(key, label, remark) of the figures that systems are judged by."""
     costs = []
-    for p in p_targets:
+    for p in dict.fromkeys(p for system in systems for p in system.summary["p_targets"]):
         at = f"(p = {p})".replace(" ", "\N{NO-BREAK SPACE}")
         costs += [
             (f"min_dcf_{p}", f"minDCF {at}", "the lowest cost of any threshold"),
@@ -137,52 +99,37 @@ def _figures(p_targets):
 
 
 def _condition_table(heading, systems):
-    figures = [row for row in _figures(_all_p_targets(systems)) if row[0] != "eer_hull_percent"]
-    columns = {key: label for key, label in COUNTS.items() if key != "num_speakers"}
-    columns |= {key: label for key, label, _ in figures}
+    columns = COUNTS | {key: label for key, label, _ in _figures(systems)}
+    del columns["num_speakers"], columns["eer_hull_percent"]
     found = [
         (values["name"], system, values)
         for system in systems
         for values in system.summary["conditions"].get(heading, ())
     ]
-    names = dict.fromkeys(name for name, _, _ in found)
-    found.sort(key=lambda row: list(names).index(row[0]))
+    # All systems of a condition stand together.
+    names = list(dict.fromkeys(name for name, _, _ in found))
+    found.sort(key=lambda row: names.index(row[0]))
+    # Thresholds have no room there.
     rows = [
-        (name, system.name, [_condition_cell(system, values, key) for key in columns])
+        (name, system.name, [_cell(system, values, key)._replace(threshold="") for key in columns])
         for name, system, values in found
     ]
     return ConditionTable(heading, list(columns.values()), rows)
 
 
-def _condition_cell(system, values, key):
-    """Without the threshold, which has no room there."""
-    values = {"is_calibrated": system.summary["is_calibrated"]} | values
-    return _cell(values, key, _decimals(system))._replace(threshold="")
-
-
-def _cell(values, key, decimals):
+def _cell(system, values, key):
+    """A figure of a summary, or of the values of a condition."""
     value = values.get(key)
     if value is None:
         return Cell(key, None, "–")
     ends = values.get("intervals", {}).get(key)
+    interval = " to ".join(_text(key, end) for end in ends).replace(" % to", " to") if ends else ""
     threshold = values.get(f"{key.removesuffix('_percent')}_threshold")
-    return Cell(
-        key,
-        value,
-        _text(key, value),
-        _interval_text(key, ends) if ends else "",
-        f"{threshold:.{decimals}f}" if threshold is not None else "",
-        key.startswith(NEEDS_CALIBRATION) and not values["is_calibrated"],
-    )
-
-
-def _decimals(system):
-    return score_decimals(system.curve.thresholds[0], system.curve.thresholds[-1])
-
-
-def _interval_text(key, ends):
-    low, high = (_text(key, end) for end in ends)
-    return f"{low.removesuffix(' %')} to {high}"
+    if threshold is not None:
+        decimals = score_decimals(system.curve.thresholds[0], system.curve.thresholds[-1])
+        threshold = f"{threshold:.{decimals}f}"
+    needs_calibration = not system.summary["is_calibrated"] and key.startswith(NEEDS_CALIBRATION)
+    return Cell(key, value, _text(key, value), interval, threshold or "", needs_calibration)
 
 
 def _text(key, value):

@@ -1,4 +1,4 @@
-"""The curves of a training, from its train_log.txt."""
+"""A train_log.txt to pictures of loss, accuracy, EER and learning rate over the epochs."""
 
 import math
 import re
@@ -19,11 +19,7 @@ PANELS = {
 def read_train_log(path):
     """Reads what SpeechBrain's FileTrainLogger wrote, a line for each epoch.
 
-    Lines that are something else are left out. Of two lines with one epoch, the later one counts.
-
-    Arguments
-    ---------
-    path : str or Path
+    Other lines are left out. Of two lines with one epoch, the later one counts.
 
     Returns
     -------
@@ -48,7 +44,7 @@ def read_train_log(path):
 
 
 def _parse(line):
-    """Column -> number; what is no finite number is left out."""
+    """Column -> number; everything but finite numbers is left out."""
     row = {}
     for item in re.split(", | - ", line.strip()):
         column, _, text = item.rpartition(": ")
@@ -62,18 +58,7 @@ def _parse(line):
 
 
 def training_figures(epochs):
-    """Draws loss, accuracy, EER and learning rate over the epochs, as far as they are there.
-
-    Arguments
-    ---------
-    epochs : dict
-        From `read_train_log`.
-
-    Returns
-    -------
-    figures : dict
-        What is shown -> matplotlib.figure.Figure; empty if there is nothing to draw.
-    """
+    """The title of each picture that `read_train_log` has columns for -> matplotlib Figure."""
     figures = {}
     for column, title in PANELS.items():
         points = [(epoch, row[column]) for epoch, row in epochs.items() if column in row]
@@ -97,17 +82,12 @@ def _figure(points, mark_lowest):
 
 
 def training_pictures(path):
-    """The curves of a train log, for a report.
-
-    Arguments
-    ---------
-    path : str or Path
-        A `train_log.txt`.
+    """The curves of a `train_log.txt`, for a report.
 
     Returns
     -------
     pictures : list of tuple
-        (heading, what it shows in words, SVG text); empty if the log has none or can't be read.
+        (heading, what it shows in words, SVG text); empty if there is nothing to draw.
     """
     epochs = read_train_log(path)
     return [

@@ -1,11 +1,11 @@
-"""Back-ends: what makes a score of two embeddings. Each is a scalar product of two vectors."""
+"""Embeddings to vectors whose scalar products are scores: the back-ends, cosine and PLDA."""
 
 import numpy as np
 
 from local.errors import InputError
 
-# Embeddings of length 1 that vary less in a direction have nothing there but rounding: a value is
-# the same in all of them, for example, and no covariance could be inverted.
+# Where embeddings of length 1 vary less in a direction, it is by rounding: some value is the same
+# in all of them, for example, and no covariance could be inverted.
 MIN_VARIANCE = 1e-10
 
 
@@ -13,17 +13,12 @@ class Cosine:
     """The cosine of the angle between two embeddings."""
 
     def vectors(self, unit):
-        """What embeddings of length 1 are as enrolments and as tests: they stay what they are.
-
-        Arguments
-        ---------
-        unit : np.ndarray
-            float32 (num_rows, num_values)
+        """The vectors of embeddings of length 1, float32 (num_rows, num_values).
 
         Returns
         -------
         left, right : np.ndarray
-            float32 (num_rows, num_values): see `local.scoring.cosine.dot_scores`.
+            As enrolments and as tests: see `local.scoring.cosine.dot_scores`.
         """
         return unit, unit
 
@@ -42,7 +37,7 @@ class Plda:
     speakers : sequence of str
         Of the utterances.
     rank : int
-        Of the subspace, at most the number of speakers less 1 and num_values.
+        Of the subspace; at most num_values and one less than the number of speakers.
 
     Raises
     ------
@@ -69,7 +64,7 @@ class Plda:
         self.offset = 0.5 * (_log_det(total) - _log_det(given_other))
 
     def vectors(self, unit):
-        """What embeddings of length 1 are as enrolments and as tests; see `Cosine.vectors`."""
+        """See `Cosine.vectors`."""
         centred = unit @ self.basis - self.mean
         own = np.einsum("uv,uv->u", centred @ self.quadratic, centred)[:, None] + 0.5 * self.offset
         one = np.ones_like(own)
@@ -79,7 +74,7 @@ class Plda:
 
 
 def _varying_directions(unit):
-    """An orthogonal basis of what the embeddings fill: float64 (num_values, at most as many)."""
+    """An orthogonal basis of the space that the embeddings fill: float64 (num_values, rank)."""
     covariance = np.cov(unit, rowvar=False, bias=True, dtype=np.float64)
     variances, directions = np.linalg.eigh(np.atleast_2d(covariance))
     return directions[:, variances > MIN_VARIANCE]
@@ -91,14 +86,14 @@ def _check_size(unit, num_speakers, num_varying):
     if num_speakers < 3 or len(unit) < num_speakers + num_varying:
         size = unit.shape[1]
         raise InputError(
-            f"PLDA of embeddings with {size} values needs a cohort of 3 speakers at least, and of "
-            f"{size} more utterances than speakers: it has {len(unit)} of {num_speakers} speakers; "
-            "raise cohort_size"
+            f"PLDA of embeddings with {size} values needs a cohort with at least 3 speakers and "
+            f"{size} more utterances than speakers: this one has {len(unit)} utterances of "
+            f"{num_speakers} speakers; raise cohort_size"
         )
 
 
 def _trained(values, speakers, rank):
-    # Takes a second to import, which only PLDA needs.
+    # Imported here, as it takes a second that only PLDA needs.
     from speechbrain.processing.PLDA_LDA import PLDA, StatObject_SB
 
     nothing = np.full(len(values), None)

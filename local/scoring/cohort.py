@@ -1,4 +1,4 @@
-"""The cohort: speakers that are not in the trials, to compare scores with."""
+"""A manifest to a smaller one, of the cohort: other speakers, to compare scores with."""
 
 import logging
 import os
@@ -12,58 +12,50 @@ logger = logging.getLogger(__name__)
 
 
 def choose_cohort(manifest_path, cohort_path, size=None, seed=0):
-    """Chooses utterances of a manifest, spread over its speakers, and writes a manifest of them.
-
-    Every speaker is in it once before one is in it twice.
+    """Writes a manifest of utterances of another one, spread over its speakers.
 
     Arguments
     ---------
     manifest_path : str or Path
         That of the training data.
     cohort_path : str or Path
-        Gets the chosen rows.
+        Gets the rows that `spread` draws.
     size : int, optional
-        The number of utterances at most.
+        The highest number of utterances.
     seed : int
-        Of the choice.
 
     Raises
     ------
     InputError
-        If the manifest can't be read, is empty, names no speakers, or chosen audio isn't there.
+        If the manifest can't be read, is empty, names no speakers, or audio in the cohort is
+        missing.
     """
     speakers = [row["spk_id"] for row in read_manifest(manifest_path)]
     indices = set(spread(speakers, size, seed))
-    rows = enumerate(read_manifest(manifest_path))
-    chosen = [row for index, row in rows if index in indices]
+    rows = [row for index, row in enumerate(read_manifest(manifest_path)) if index in indices]
     problems = Problems()
-    if not chosen:
+    if not rows:
         problems.add(manifest_path, None, "has no utterances")
-    for row in chosen:
+    for row in rows:
         if not row["spk_id"]:
             problems.add(manifest_path, None, f"has no speaker for '{row['ID']}'")
         elif not os.path.exists(row["wav"]):
             problems.add(manifest_path, None, f"{row['wav']} is in the cohort, but not there")
     problems.raise_if_any()
-    write_manifest(cohort_path, chosen)
-    logger.info("%s: %d of %d utterances as a cohort", cohort_path, len(chosen), len(speakers))
+    write_manifest(cohort_path, rows)
+    logger.info("%s: %d of %d utterances as a cohort", cohort_path, len(rows), len(speakers))
 
 
 def spread(speakers, size=None, seed=0):
-    """Indices of utterances, drawn in turns: one of each speaker, then a second one, ...
+    """Ascending indices of utterances, drawn in turns: one of each speaker, then a second one, ...
 
     Arguments
     ---------
     speakers : sequence of str
         Of each utterance.
     size : int, optional
-        So many at most.
+        The highest number of indices.
     seed : int
-
-    Returns
-    -------
-    indices : list of int
-        Ascending.
 
     Example
     -------

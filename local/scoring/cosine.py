@@ -1,11 +1,11 @@
-"""Embeddings and trials to scores."""
+"""Embeddings and trials to cosines; the arithmetic of rows that all back-ends share."""
 
 import numpy as np
 
 # A trial by itself (fetch two rows, multiply) costs about this many cells of the matrix of all
 # pairs, measured on a CPU at 200 to 400 values an embedding.
 CELLS_PER_TRIAL = 25
-# Bounds of the memory in use: 16 MB of the matrix; rows that stay in the processor's cache.
+# They bound the memory in use: 16 MB of the matrix, and rows that stay in the processor's cache.
 CELLS_PER_BLOCK = 4_000_000
 TRIALS_PER_BLOCK = 1024
 
@@ -19,7 +19,6 @@ def cosine_scores(embeddings, trials):
         (num_utterances, num_values), in the order of `trials.utterances`; a tensor on the CPU
         is fine.
     trials : local.lists.trials.Trials
-        utterances, and the indices enrol and test into them, both (num_trials,).
 
     Returns
     -------
@@ -36,19 +35,14 @@ def cosine_scores(embeddings, trials):
 
 
 def dot_scores(left, right, enrol, test):
-    """The scalar product of two vectors for each trial.
+    """The scalar product of two vectors for each trial: float32 (num_trials,).
 
     Arguments
     ---------
     left, right : np.ndarray
-        float32 (num_rows, num_values): what utterances are as an enrolment, and as a test.
+        float32 (num_rows, num_values): the vectors of utterances as enrolment and as test.
     enrol, test : np.ndarray
         int (num_trials,): the row of `left` and that of `right`.
-
-    Returns
-    -------
-    scores : np.ndarray
-        float32 (num_trials,)
     """
     is_dense = len(enrol) * CELLS_PER_TRIAL > len(left) * len(right)
     score = _scores_by_matrix if is_dense else _scores_by_trial
@@ -56,24 +50,12 @@ def dot_scores(left, right, enrol, test):
 
 
 def unit_length(embeddings, utterances):
-    """Embeddings divided by their lengths.
-
-    Arguments
-    ---------
-    embeddings : np.ndarray
-        (num_utterances, num_values)
-    utterances : sequence of str
-        Their names, for the message.
-
-    Returns
-    -------
-    unit : np.ndarray
-        float32 (num_utterances, num_values)
+    """Embeddings divided by their lengths: float32 (num_utterances, num_values).
 
     Raises
     ------
     ValueError
-        As `cosine_scores`.
+        If there isn't one row for each of the names, or if one is zero or not finite.
     """
     if embeddings.ndim != 2 or len(embeddings) != len(utterances):
         raise ValueError(
@@ -104,7 +86,7 @@ def _scores_by_trial(left, right, enrol, test):
 
 
 def _scores_by_matrix(left, right, enrol, test):
-    """A block of rows of the matrix of all pairs at a time, and out of it the trials it holds."""
+    """Computes a block of rows of the matrix of all pairs, takes its trials, and goes on."""
     if (enrol[1:] < enrol[:-1]).any():
         order = np.argsort(enrol, kind="stable")
         scores = np.empty(len(enrol), np.float32)
@@ -113,10 +95,29 @@ def _scores_by_matrix(left, right, enrol, test):
     scores = np.empty(len(enrol), np.float32)
     num_rows = max(1, CELLS_PER_BLOCK // len(right))
     for row in range(0, len(left), num_rows):
-        # Of the same type: numpy would otherwise convert all of enrol.
+        # In the type of enrol: numpy would otherwise convert all of it.
         block = slice(*np.searchsorted(enrol, np.array((row, row + num_rows), enrol.dtype)))
         matrix = left[row : row + num_rows] @ right.T
         cells = (enrol[block] - row) * len(right) + test[block]
-        # The mode is for speed: with others, numpy goes through a buffer.
+        # In other modes, numpy goes through a buffer, which is slower.
         matrix.take(cells, out=scores[block], mode="clip")
     return scores
+
+
+def group_means(values, counts):
+    """The mean of each group of rows that follow each other: (num_groups, ...), of their type.
+
+    Arguments
+    ---------
+    values : np.ndarray
+        (sum of counts, ...): the rows of the first group, then those of the second, ...
+    counts : np.ndarray
+        int (num_groups,), above 0.
+
+    Example
+    -------
+    >>> group_means(np.array([1.0, 3.0, 5.0]), np.array([2, 1]))
+    array([2., 5.])
+    """
+    sums = np.add.reduceat(values, np.cumsum(counts) - counts, axis=0)
+    return sums / counts.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))

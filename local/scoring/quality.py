@@ -1,9 +1,7 @@
-"""Quality measures of utterances: what, besides the score, says how far a trial can be trusted."""
+"""Utterances to quality measures: what else says how far the score of a trial can be trusted."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,41 +10,28 @@ from local.errors import InputError, Problems
 from local.lists.fields import read_fields
 
 HEADER = "utterance seconds cohort_mean"
-# In place of the mean score, where there was no cohort.
+# Written in place of the mean score if there was no cohort.
 NO_COHORT = "-"
 
 
-class Measure(NamedTuple):
-    """A quality measure as the calibration sees it, the same when the two sides are swapped.
-
-    Arguments
-    ---------
-    column : str
-        Of the quality file.
-    inputs : tuple of str
-        What the lower and the higher value of the two sides are called.
-    scale : callable
-        What the values of the column go through.
-    """
-
-    column: str
-    inputs: tuple
-    scale: Callable
-
-
+# The name of a measure -> its column in the quality file, a map of the values there, and what the
+# lower and the higher value of the two sides of a trial are called. The order of the sides does not
+# matter to a calibration.
 MEASURES = {
-    "log_seconds": Measure("seconds", ("log_seconds_shorter", "log_seconds_longer"), np.log),
-    "cohort_mean": Measure("cohort_mean", ("cohort_mean_lower", "cohort_mean_higher"), np.array),
+    "log_seconds": ("seconds", np.log, ["log_seconds_shorter", "log_seconds_longer"]),
+    "cohort_mean": ("cohort_mean", np.asarray, ["cohort_mean_lower", "cohort_mean_higher"]),
+}
+# The column -> where it comes from.
+SOURCES = {
+    "seconds": "it needs the quality.txt that verification writes beside scores.txt",
+    "cohort_mean": "it needs a quality.txt of a verification with a cohort (s-norm)",
 }
 
 
 def checked_measures(names):
-    """The names of quality measures as a tuple; one name by itself and None are fine.
+    """Names of quality measures, one name, or None as a tuple of names.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown or repeated.
+    Raises an InputError if a name is unknown or repeated.
 
     Example
     -------
@@ -60,23 +45,23 @@ def checked_measures(names):
                 f"quality: '{name}' is no quality measure; there are {', '.join(MEASURES)}"
             )
     if len(set(names)) < len(names):
-        raise InputError(f"quality: a measure is there twice: {', '.join(names)}")
+        raise InputError(f"quality: a measure is given twice: {', '.join(names)}")
     return names
 
 
 def input_names(names):
-    """What the columns of `trial_inputs` are called.
+    """The names of the columns of `trial_inputs`.
 
     Example
     -------
     >>> input_names(["log_seconds"])
     ['score', 'log_seconds_shorter', 'log_seconds_longer']
     """
-    return ["score", *(name for measure in names for name in MEASURES[measure].inputs)]
+    return ["score", *(name for measure in names for name in MEASURES[measure][2])]
 
 
 def trial_inputs(names, trials, scores, quality):
-    """What the calibration weighs: for each trial its score, and two numbers for each measure.
+    """What the calibration weighs: float64 (num_trials, num_inputs), with `input_names` as columns.
 
     Arguments
     ---------
@@ -87,11 +72,6 @@ def trial_inputs(names, trials, scores, quality):
         (num_trials,)
     quality : dict or None
         From `read_quality`, in the order of `trials.utterances`. None if there are no names.
-
-    Returns
-    -------
-    inputs : np.ndarray
-        float64 (num_trials, num_inputs), the columns being `input_names`.
 
     Raises
     ------
@@ -109,38 +89,29 @@ def trial_inputs(names, trials, scores, quality):
     inputs = np.empty((len(trials), len(input_names(names))))
     inputs[:, 0] = scores
     for index, name in enumerate(names):
-        values = MEASURES[name].scale(_values_of(quality, name))
+        column, scale, _ = MEASURES[name]
+        if not quality or column not in quality:
+            raise InputError(f"quality: {name} is not known of these trials: {SOURCES[column]}")
+        values = scale(quality[column])
         sides = values[trials.enrol], values[trials.test]
         inputs[:, 2 * index + 1] = np.minimum(*sides)
         inputs[:, 2 * index + 2] = np.maximum(*sides)
     return inputs
 
 
-def _values_of(quality, name):
-    column = MEASURES[name].column
-    if quality and column in quality:
-        return quality[column]
-    what_to_do = {
-        "seconds": "it needs the quality.txt that verification writes beside scores.txt",
-        "cohort_mean": "it needs a quality.txt of a verification with a cohort (s-norm)",
-    }
-    raise InputError(f"quality: {name} is not known of these trials: {what_to_do[column]}")
-
-
 def write_quality(path, utterances, seconds, cohort_means=None):
-    """Writes a line of column names and `UTTERANCE SECONDS COHORT_MEAN` for each utterance.
+    """Writes column names and `UTTERANCE SECONDS COHORT_MEAN` lines, all of them or no file.
 
     Arguments
     ---------
     path : str or Path
-        Gets its name only when the file is complete.
     utterances : sequence of str
         Or models that several utterances enrol.
     seconds : array_like
         (num_utterances,), above 0.
     cohort_means : array_like, optional
-        (num_utterances,): the mean score against the cohort, or against those of it that
-        normalise; - is written if there was no cohort.
+        (num_utterances,): the mean score against the cohort, or against its nearest members where
+        these normalise the scores. Without a cohort, - is written.
     """
     if cohort_means is None:
         means = [NO_COHORT] * len(utterances)
@@ -155,17 +126,11 @@ def write_quality(path, utterances, seconds, cohort_means=None):
 def read_quality(path, utterances):
     """Reads what `write_quality` writes, and checks every line.
 
-    Arguments
-    ---------
-    path : str or Path
-    utterances : sequence of str
-        The file may have others, too.
-
     Returns
     -------
     quality : dict
         "seconds" and, if the file has it, "cohort_mean" -> float64 (num_utterances,), in the order
-        of `utterances`.
+        of `utterances`. The file may have others, too.
 
     Raises
     ------
@@ -184,10 +149,16 @@ def read_quality(path, utterances):
             problems.add(path, line, problem)
         else:
             rows[fields[0]] = fields[1:]
-    if not problems:
-        _check_all_there(rows, utterances, path, problems)
     problems.raise_if_any()
-    return _columns([rows[name] for name in utterances])
+    for name in utterances:
+        if name not in rows:
+            problems.add(path, None, f"has no line for '{name}', which is in the trials")
+    problems.raise_if_any()
+    seconds, means = zip(*(rows[name] for name in utterances), strict=True)
+    values = {"seconds": np.array(seconds, np.float64)}
+    if means[0] != NO_COHORT:
+        values["cohort_mean"] = np.array(means, np.float64)
+    return values
 
 
 def _problem_with(rows, name, seconds, mean):
@@ -208,16 +179,3 @@ def _number(text):
         return float(text)
     except ValueError:
         return math.nan
-
-
-def _check_all_there(rows, utterances, path, problems):
-    for name in utterances:
-        if name not in rows:
-            problems.add(path, None, f"has no line for '{name}', which is in the trials")
-
-
-def _columns(rows):
-    values = {"seconds": np.array([float(seconds) for seconds, _ in rows])}
-    if rows and rows[0][1] != NO_COHORT:
-        values["cohort_mean"] = np.array([float(mean) for _, mean in rows])
-    return values

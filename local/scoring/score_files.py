@@ -1,4 +1,4 @@
-"""Score files: a line for each trial, written and read by the million a second."""
+"""Trials and scores to files, and back: a line for each trial, millions of lines a second."""
 
 import os
 from array import array
@@ -19,24 +19,23 @@ LABELS = {"nontarget": False, "target": True}
 # From here on, numbers are infinite as float32.
 TOO_LARGE = 2.0**128 - 2.0**103
 
-# Bounds of the memory in use, and where more is no faster.
+# They bound the memory in use; larger blocks are no faster.
 TRIALS_PER_BLOCK = 100_000
 BYTES_PER_BLOCK = 1 << 22
 
 _NAMES = pa.dictionary(pa.int32(), pa.string())
-_COLUMNS = {"enrol": _NAMES, "test": _NAMES, "label": _NAMES, "score": pa.float64()}
+_COLUMNS = {"enrol": _NAMES, "test": _NAMES, "label": _NAMES, "score": pa.float32()}
 _COLUMNS |= {"condition": _NAMES}
 
 
 def write_scores(path, trials, scores):
-    """Writes `ENROL TEST target|nontarget SCORE` lines, one for each trial.
+    """Writes a `ENROL TEST target|nontarget SCORE` line for each trial, whole or not at all.
 
-    Where the trials have conditions, they are a fifth field.
+    The condition of a trial, if it has one, is a fifth field.
 
     Arguments
     ---------
     path : str or Path
-        Gets its name only when the file is complete.
     trials : local.lists.trials.Trials
     scores : array_like
         (num_trials,), written as float32 with the fewest digits that bring back the same number.
@@ -93,7 +92,7 @@ def _check_scores(scores, num_trials):
 
 def _lines(fields):
     """Columns of text as lines: a buffer of bytes."""
-    # csv.CSVWriter is no faster, and takes no quotation mark in a name.
+    # csv.CSVWriter is no faster, and refuses quotation marks in names.
     lines = pc.binary_join_element_wise(*fields, " ")
     _, _, characters = pc.binary_join_element_wise(lines, "", "\n").buffers()
     return characters
@@ -102,16 +101,12 @@ def _lines(fields):
 def read_scores(path):
     """Reads what `write_scores` writes, and checks every line.
 
-    Arguments
-    ---------
-    path : str or Path
-        Lines of `ENROL TEST target|nontarget SCORE`, or with a condition as a fifth field. As in
-        all lists, other blanks, line ends and empty lines are fine, but slower.
+    As in all lists, other blanks, line ends and empty lines are fine, but slower.
 
     Returns
     -------
     trials : local.lists.trials.Trials
-        In the order of the file; without places.
+        In the order of the file; its `places` are empty.
     scores : np.ndarray
         float32 (num_trials,)
 
@@ -130,7 +125,7 @@ def read_scores(path):
 
 
 def _read_line_by_line(path):
-    """Takes whatever blanks and line ends there are, and finds all problems."""
+    """Reads any blanks and line ends, and finds all problems."""
     problems = Problems()
     table, scores = TrialTable({True: path, False: path}), array("d")
     for line, (enrol, test, label, score, *condition) in read_fields(path, LAYOUT, problems):
@@ -141,7 +136,9 @@ def _read_line_by_line(path):
         table.add(line, LABELS[label], enrol, test, *condition)
         scores.append(float(score))
     problems.raise_if_any()
-    return replace(table.trials(), places=[]), _as_float32(np.array(scores))
+    # From text to the nearest float32: rounded to float64 first, 7.038531e-26 would change.
+    scores = pa.array(map(repr, scores), pa.string()).cast(pa.float32()).to_numpy()
+    return replace(table.trials(), places=[]), scores
 
 
 def _problem_with(label, score):
@@ -158,7 +155,7 @@ def _problem_with(label, score):
 
 
 def _read_at_once(path):
-    """The same trials and scores, or None if anything about the file is out of the ordinary."""
+    """The same trials and scores; None if anything about the file is unusual."""
     if not os.path.isfile(path):  # A pipe can be read only once.
         return None
     _, fields = next(read_fields(path, LAYOUT, Problems()), (0, []))
@@ -171,7 +168,7 @@ def _read_at_once(path):
 
 
 def _is_plain(path):
-    """Whether no byte is a control character, other than the line ends."""
+    """Whether the file has no control characters but line ends."""
     with open(path, "rb", buffering=0) as file:
         while block := file.read(BYTES_PER_BLOCK):
             codes = np.frombuffer(block, np.uint8)
@@ -193,37 +190,21 @@ def _read_table(path, num_columns):
 
 def _scored_trials(table):
     """A table as trials and scores, or None if a field is empty or wrong."""
-    chunks = table["score"].chunks
-    scores = np.concatenate([_as_float32(chunk.to_numpy(zero_copy_only=False)) for chunk in chunks])
+    scores = table["score"].to_numpy()
     utterances, (enrol, test) = _indexed(table["enrol"], table["test"])
     labels, (label,) = _indexed(table["label"])
     names, condition = [], None
     if "condition" in table.column_names:
         names, (condition,) = _indexed(table["condition"])
-    # What is missing is not finite either.
+    # A missing score is NaN here.
     if not np.isfinite(scores).all() or "" in [*utterances, *names] or set(labels) - set(LABELS):
         return None
     is_client = np.array([LABELS[name] for name in labels])[label]
     return Trials(utterances, enrol, test, is_client, [], names, condition), scores
 
 
-def _as_float32(values):
-    """The float32 nearest to what float64 were read from."""
-    with np.errstate(over="ignore"):
-        scores = values.astype(np.float32)
-    # Rounded twice, a text very near the middle between two float32 can go the wrong way. Of all
-    # that is written, that is 7.038531e-26 only.
-    halfway = np.flatnonzero((values.view(np.int64) & 0x1FFFFFFF) == 0x10000000)
-    texts = pa.array(list(map(repr, values[halfway].tolist())), pa.string())
-    scores[halfway] = texts.cast(pa.float32()).to_numpy()
-    return scores
-
-
 def _indexed(*columns):
-    """Columns of names as one list of them, and for each column the indices into it.
-
-    The list is in the order of first mention, from line to line.
-    """
+    """The names of columns in the order of first mention, and the indices of each column."""
     columns = [column.unify_dictionaries() for column in columns]
     dictionaries = [column.chunk(0).dictionary for column in columns]
     merged = pa.concat_arrays(dictionaries).dictionary_encode()

@@ -1,4 +1,4 @@
-"""Score normalisation: how a score compares with those against a cohort of other speakers.
+"""Scores to normalised scores: how they compare with scores against a cohort of other speakers.
 
 Some embeddings are near to everybody's. With the mean and deviation of the scores of each side
 against a cohort, z-norm and t-norm standardise a score as seen from the one side, s-norm takes the
@@ -12,7 +12,7 @@ import numpy as np
 
 from local.errors import InputError
 
-# Of the matrix of scores against the cohort that is in memory: 16 MB.
+# 16 MB of the matrix of scores against the cohort are in memory.
 CELLS_PER_BLOCK = 4_000_000
 # A smaller deviation, as a share of the mean, is rounding of equal scores in float32.
 SMALLEST_DEVIATION = 1e-6
@@ -33,7 +33,7 @@ class CohortStatistics(NamedTuple):
 
 
 def cohort_statistics(vectors, cohort, top_n=None):
-    """Scores each row against all of the cohort, in blocks.
+    """The CohortStatistics of rows: each is scored against all of the cohort, in blocks.
 
     Arguments
     ---------
@@ -42,17 +42,12 @@ def cohort_statistics(vectors, cohort, top_n=None):
     cohort : np.ndarray
         float32 (cohort_size, num_values), whose scalar products with `vectors` are the scores.
     top_n : int, optional
-        Only so many highest scores of each row are taken.
-
-    Returns
-    -------
-    statistics : CohortStatistics
-        Of the whole population: the deviation is divided by the number, not by one less.
+        Only this number of highest scores of each row is taken.
 
     Raises
     ------
     InputError
-        If a deviation is 0 but for rounding: the cohort is one embedding, or all are the same.
+        If a deviation is 0 but for rounding: the cohort has only one embedding, or equal ones.
 
     Example
     -------
@@ -77,7 +72,7 @@ def cohort_statistics(vectors, cohort, top_n=None):
 
 
 def normalise(scores, trials, kind, statistics):
-    """Normalised scores.
+    """Normalised scores: float32 (num_trials,).
 
     Arguments
     ---------
@@ -85,15 +80,10 @@ def normalise(scores, trials, kind, statistics):
         float32 (num_trials,)
     trials : local.lists.trials.Trials
     kind : str
-        "z" (as seen from the enrolment), "t" (from the test), "s" or "as" (the mean of both; which
-        of the two is a matter of the statistics).
+        "z" (as seen from the enrolment), "t" (from the test), "s" or "as" (the mean of both; they
+        differ in their statistics).
     statistics : CohortStatistics
         Of each of `trials.utterances`.
-
-    Returns
-    -------
-    scores : np.ndarray
-        float32 (num_trials,)
 
     Example
     -------

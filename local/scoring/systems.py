@@ -8,8 +8,7 @@ import numpy as np
 from local.errors import InputError
 from local.lists.enrolment import by_utterances
 from local.scoring.backends import Cosine, Plda
-from local.scoring.cosine import dot_scores, unit_length
-from local.scoring.group_means import group_means
+from local.scoring.cosine import dot_scores, group_means, unit_length
 from local.scoring.score_norm import KINDS, cohort_statistics, normalise
 
 logger = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class System(NamedTuple):
     enrol_mean: str = "embeddings"
 
     def check(self):
-        """Raises an InputError if a setting is none of those that there are."""
+        """Raises an InputError if a setting is unknown or outside its range."""
         choices = {
             "backend": ("cosine", "plda"),
             "score_norm": KINDS,
@@ -96,7 +95,7 @@ class System(NamedTuple):
         return ", ".join(parts)
 
     def score(self, enrolment, embeddings, cohort=None):
-        """Scores trials.
+        """Scores the trials of an enrolment.
 
         Arguments
         ---------
@@ -104,7 +103,7 @@ class System(NamedTuple):
         embeddings : np.ndarray
             float32 (num_utterances, embedding_size), of `enrolment.utterances`.
         cohort : Cohort, optional
-            Where `needs_cohort`.
+            Needed if `needs_cohort` says so.
 
         Returns
         -------
@@ -123,41 +122,40 @@ class System(NamedTuple):
             raise InputError("the cohort is one utterance, which is its own mean: it needs more")
         mean = cohort.embeddings.mean(axis=0) if self.subtract_mean else np.float32(0.0)
         unit = unit_length(embeddings - mean, enrolment.utterances)
-        if cohort is None:
-            return self._score(enrolment, unit, Cosine(), None)
-        cohort_unit = unit_length(cohort.embeddings - mean, cohort.speakers)
-        backend = Cosine()
-        if self.backend == "plda":
-            backend = Plda(cohort_unit, cohort.speakers, self.plda_rank)
-        return self._score(enrolment, unit, backend, self._members(cohort_unit, cohort))
+        backend, members = Cosine(), None
+        if cohort is not None:
+            cohort_unit = unit_length(cohort.embeddings - mean, cohort.speakers)
+            members = self._members(cohort_unit, cohort.speakers)
+            if self.backend == "plda":
+                backend = Plda(cohort_unit, cohort.speakers, self.plda_rank)
+        return self._score(enrolment, unit, backend, members)
 
     def _score(self, enrolment, unit, backend, members):
         """The scores, and the mean of each side's scores against the cohort (or None)."""
         counts = np.array([len(utterances) for utterances in enrolment.members])
         utterances = np.concatenate(enrolment.members)
-        trials, parts, rows = enrolment.trials, None, unit
+        trials, trials_each, rows = enrolment.trials, None, unit
         if self.enrol_mean == "scores":
-            trials, parts = by_utterances(enrolment)
+            trials, trials_each = by_utterances(enrolment)
         else:
             rows = unit_length(group_means(unit[utterances], counts), trials.utterances)
         left, right = backend.vectors(rows)
         scores, means = dot_scores(left, right, trials.enrol, trials.test), None
         if members is not None:
             statistics = self._statistics(left, backend.vectors(members)[1])
-            means = (
-                statistics.mean
-                if parts is None
-                else group_means(statistics.mean[utterances], counts)
-            )
+            means = statistics.mean
             if self.score_norm != "none":
                 scores = normalise(scores, trials, self.score_norm, statistics)
-        return scores if parts is None else group_means(scores, parts), means
+        if trials_each is not None:
+            scores = group_means(scores, trials_each)
+            means = None if means is None else group_means(means[utterances], counts)
+        return scores, means
 
-    def _members(self, cohort_unit, cohort):
+    def _members(self, cohort_unit, speakers):
         """What scores are compared with: float32 (cohort_size, embedding_size), of length 1."""
         if self.cohort_kind == "utterances":
             return cohort_unit
-        names, number = np.unique(cohort.speakers, return_inverse=True)
+        names, number = np.unique(speakers, return_inverse=True)
         by_speaker = cohort_unit[np.argsort(number, kind="stable")]
         return unit_length(group_means(by_speaker, np.bincount(number)), names)
 

@@ -1,5 +1,6 @@
-"""A system's scores with what belongs to them: from a model, or from files of an earlier run."""
+"""A model's scores, or score files, to scored trials with what is known of their utterances."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from local.lists.trials import Trials
 from local.scoring.quality import read_quality
 from local.scoring.score_files import read_scores
 
-# Beside a score file: the manifest of its utterances, and their quality measures.
+# Beside a score file lie the manifest of its utterances, and their quality measures.
 MANIFEST_FILE = "utterances.csv"
 QUALITY_FILE = "quality.txt"
 
@@ -26,13 +27,11 @@ class TrialScores(NamedTuple):
     scores : np.ndarray
         float32 (num_trials,)
     quality : dict
-        Of the sides of the trials: see `local.scoring.quality.read_quality`. Empty if nothing is
-        known.
+        Of the sides of the trials, from `local.scoring.quality.read_quality`; may be empty.
     audio : dict
         The name of a side -> the paths of its audio, as far as they are known.
     examples : list of str
-        For each side, the name of an utterance of its speaker: of a model one that it was enrolled
-        from.
+        For each side, the name of an utterance of its speaker: a model's is one that enrolled it.
     """
 
     name: str
@@ -44,16 +43,12 @@ class TrialScores(NamedTuple):
 
 
 def read_trial_scores(paths):
-    """Reads score files, and what `recipes/verify.py` has written beside each.
-
-    Arguments
-    ---------
-    paths : list of str
+    """Reads a list of score files, and what `recipes/verify.py` has written beside each.
 
     Returns
     -------
     systems : list of TrialScores
-        Named by what their paths differ in.
+        They are named by what their paths differ in.
 
     Raises
     ------
@@ -77,7 +72,7 @@ def _read(name, path):
 
 
 def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
-    """Scores that a model has just given, with what its manifest knows of the utterances.
+    """The TrialScores of a model, with what the manifest of its utterances says.
 
     Arguments
     ---------
@@ -89,10 +84,6 @@ def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
         Of `enrolment.utterances`.
     cohort_means : np.ndarray, optional
         float32 (num_sides,)
-
-    Returns
-    -------
-    system : TrialScores
     """
     rows = list(read_manifest(manifest_path))
     seconds, audio, examples = [], [], []
@@ -108,7 +99,7 @@ def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
 
 
 def distinct_names(paths):
-    """Paths without what all of them begin and end with; of one path, the file's name.
+    """Paths without the beginning and the end that all of them share; one path: its file's name.
 
     Example
     -------
@@ -120,16 +111,8 @@ def distinct_names(paths):
     parts = [Path(path).with_suffix("").parts for path in paths]
     if len(paths) == 1:
         return [parts[0][-1]]
-    first = _num_equal(parts)
-    last = _num_equal([path[first:][::-1] for path in parts])
+    first = len(os.path.commonprefix(parts))
+    last = len(os.path.commonprefix([path[first:][::-1] for path in parts]))
     names = ["/".join(path[first : len(path) - last]) for path in parts]
-    # One may be the beginning of another.
+    # Nothing is left of a path if another one begins with it.
     return [name or str(path) for name, path in zip(names, paths, strict=True)]
-
-
-def _num_equal(sequences):
-    """How many first elements all of them share."""
-    count = 0
-    while all(len(s) > count for s in sequences) and len({s[count] for s in sequences}) == 1:
-        count += 1
-    return count

@@ -26,7 +26,7 @@ SEX = {"anna": "F", "bert": "M", "carl": "M", "dora": "F"}
 def rows(grouping, trials=TRIALS, seconds=None):
     """(heading, name) -> the chosen trials."""
     found = grouping.conditions(trials, find_speakers(trials), seconds)
-    return {(c.heading, c.name): np.flatnonzero(c.chosen).tolist() for c in found}
+    return {(c.heading, c.name): np.flatnonzero(c.mask).tolist() for c in found}
 
 
 def test_no_grouping_gives_nothing():
@@ -115,7 +115,7 @@ def test_too_many_conditions_are_left_out(caplog):
     trials = replace(TRIALS, condition_names=[f"{n}" for n in range(21)], condition=np.arange(5))
     with caplog.at_level("INFO"):
         assert rows(NO_GROUPING, trials) == {}
-    assert "they are too many" in caplog.text
+    assert "there are too many" in caplog.text
 
 
 def test_range_names():

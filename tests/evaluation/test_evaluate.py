@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_bootstrap import make_trials
+from test_intervals import make_trials
 
 from local.errors import InputError
 from local.evaluation.conditions import Grouping
@@ -80,7 +80,7 @@ def test_speakers_by_connection_are_noted():
     names = [f"u{number}" for number in range(len(system.trials.utterances))]
     system = system._replace(trials=replace(system.trials, utterances=names), examples=names)
     summary = evaluate(system).summary
-    assert "those that client trials connect" in summary["notes"][0]
+    assert "that client trials connect" in summary["notes"][0]
 
 
 def test_differences_are_of_the_same_draws():

@@ -23,16 +23,17 @@ from speechbrain.utils.epoch_loop import EpochCounter  # noqa: E402
 from local import command_line  # noqa: E402
 from local.embeddings import embed as embedding  # noqa: E402
 from local.features.log_mel import LogMel  # noqa: E402
-from local.machine import heartbeat, processes  # noqa: E402
+from local.machine import processes  # noqa: E402
 from local.model_files import model_dir  # noqa: E402
 from local.training import checkpoints  # noqa: E402
+from local.training.selecting_brain import SelectingBrain  # noqa: E402
 from local.training.train_log import TrainLog  # noqa: E402
 
 TRAIN = str(ROOT / "recipes" / "train_vgg.py")
 PLACES = {
     "step": ("SpeakerBrain", "fit_batch"),
     "log": (TrainLog, "log"),
-    "best": ("SpeakerBrain", "_save_best"),
+    "best": (SelectingBrain, "_save_best"),
     "epoch": (EpochCounter, "__next__"),
     "validation": (embedding, "embed_batch"),
     "writing": (torch, "save"),
@@ -99,15 +100,15 @@ def train(arguments, plan):
     """Runs training with a plan.
 
     Its keys: record, a path; steer, [place, count, action, rank]; float64, whether to compute in
-    it; patience, of the heartbeat in seconds.
+    it; no_batch_norm, whether the embedding's is left out.
     """
     torch.set_num_threads(1)
     speechbrain.utils.logger.get_environment_description = str  # it asks pip for the packages
     script = runpy.run_path(TRAIN)
     if "steer" in plan:
         steer(script, *plan["steer"])
-    if "patience" in plan:
-        heartbeat.BEAT_SECONDS, heartbeat.PATIENCE_SECONDS = 0.5, plan["patience"]
+    if plan.get("no_batch_norm"):
+        torch.nn.BatchNorm1d = lambda size: torch.nn.Identity()
     if plan.get("float64"):
         in_float64(script)
     if "record" in plan:

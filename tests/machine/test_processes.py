@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,9 +9,6 @@ from together import together
 
 from local.errors import InputError
 from local.machine import processes
-from local.models.embedding import EmbeddingHead
-from local.models.vgg import VGG
-from local.training.sync_norm import synchronised
 
 
 def refuse_in_first():
@@ -94,8 +93,12 @@ def test_each_process_has_the_gpu_of_its_number(monkeypatch):
     for name, value in {"RANK": "6", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setattr(processes.sb_distributed, "ddp_init_group", lambda _: None)
-    run_opts = processes.join_processes(RunOptions.from_dictionary({"device": "cuda"}))
+    joined = []
+    monkeypatch.setattr(processes, "_join", lambda *arguments: joined.append(arguments))
+    monkeypatch.setattr(torch.cuda, "set_device", joined.append)
+    options = RunOptions.from_dictionary({"device": "cuda"})
+    run_opts = processes.join_processes(options, timeout_minutes=2)
+    assert joined == ["cuda:2", ("nccl", timedelta(minutes=2))]
     assert run_opts.device == "cuda:2" and run_opts.distributed_backend == "nccl"
     assert {"device", "distributed_backend"} <= run_opts.overridden_args
 
@@ -106,69 +109,3 @@ def test_srun_without_torchrun(monkeypatch):
         processes.join_processes(RunOptions())
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     assert processes.join_processes(RunOptions.from_dictionary({"device": "cpu"})).device == "cpu"
-
-
-# Batch norm over all processes, beside torch's over the whole batch.
-
-
-class Network(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(1)
-        self.front_end = VGG([4, 8], 16, batch_norm=True)
-        self.head = EmbeddingHead(self.front_end.output_size, 5)
-
-    def forward(self, features):
-        states, _ = self.front_end(features)
-        return self.head(states.mean(dim=1))
-
-
-def train_step(network, features, weights):
-    """Gradients and statistics after a backward pass."""
-    (network(features) * weights).sum().backward()
-    grads = {name: parameter.grad for name, parameter in network.named_parameters()}
-    return grads, dict(network.named_buffers())
-
-
-def make_data():
-    torch.manual_seed(2)
-    return 3.0 + 2.0 * torch.randn(8, 32, 16), torch.randn(8, 5)
-
-
-def half_of_it(rank):
-    features, weights = make_data()
-    network = synchronised(Network(), "cpu")
-    half = slice(6) if rank == 0 else slice(6, 8)
-    grads, buffers = train_step(network, features[half], weights[half])
-    for grad in grads.values():
-        torch.distributed.all_reduce(grad)
-    return [{name: item.tolist() for name, item in found.items()} for found in (grads, buffers)]
-
-
-def test_synchronised_batch_norm_is_that_of_the_whole_batch():
-    torch.set_num_threads(1)
-    expected_grads, expected_buffers = train_step(Network(), *make_data())
-    for grads, buffers in together(half_of_it):
-        assert grads.keys() == expected_grads.keys()
-        for name, expected in expected_grads.items():
-            torch.testing.assert_close(torch.tensor(grads[name]), expected, rtol=1e-3, atol=1e-4)
-        for name, expected in expected_buffers.items():
-            torch.testing.assert_close(torch.tensor(buffers[name]), expected, rtol=1e-5, atol=1e-6)
-
-
-def types_and_statistics(rank):
-    norm = synchronised(torch.nn.BatchNorm1d(3), "cpu")
-    values = torch.full((2, 3), 10.0 + rank, dtype=torch.bfloat16)
-    trained = norm(values)
-    evaluated = norm.eval()(values.float())
-    return trained.dtype, trained.float().tolist(), evaluated.tolist(), norm.running_mean.tolist()
-
-
-def test_synchronised_batch_norm_keeps_types_and_evaluates():
-    (dtype, low, _, mean), (_, high, evaluated, _) = together(types_and_statistics)
-    assert dtype == torch.bfloat16
-    # Means of 10 and 11: variance 1/4 over four values, 1/3 without bias.
-    assert low[0][0] == pytest.approx(-1.0, abs=0.01) and high[0][0] == pytest.approx(1, abs=0.01)
-    assert mean == pytest.approx([1.05] * 3)
-    variance = 0.9 + 0.1 / 3
-    assert evaluated[0][0] == pytest.approx((11 - 1.05) / variance**0.5, rel=1e-3)

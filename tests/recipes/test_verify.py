@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from corpora import TINY, as_arguments, write_corpus
 
 from local.data.manifest_files import read_manifest
 from local.errors import InputError
+from local.report import outputs
 from local.scoring.score_files import read_scores
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,23 +42,54 @@ def model_dir(corpus, tmp_path_factory):
 
 
 @pytest.fixture
+def drawn():
+    """A test that asks for this gets the pictures of a verification."""
+
+
+@pytest.fixture(autouse=True)
+def pictures_if_drawn(request, monkeypatch):
+    """Drawing takes most of the time of a verification; most tests don't look at pictures."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(outputs, "_pictures", lambda *_: [])
+
+
+def run_verification(corpus, model_dir, output_dir, **settings):
+    trials = {key: value for key, value in corpus.items() if key.startswith("valid")}
+    fixed = {"device": "cpu", "model_dir": model_dir, "output_dir": output_dir}
+    run("verify", "verify.yaml", trials | fixed | settings)
+    return output_dir, read_metrics(output_dir)
+
+
+@pytest.fixture
 def verify(corpus, model_dir, tmp_path):
     """Verifies with more settings: the output directory, and its metrics.json."""
 
     def call(name="out", **settings):
-        trials = {key: value for key, value in corpus.items() if key.startswith("valid")}
-        fixed = {"device": "cpu", "model_dir": model_dir, "output_dir": tmp_path / name}
-        run("verify", "verify.yaml", trials | fixed | settings)
-        return tmp_path / name, read_metrics(tmp_path / name)
+        return run_verification(corpus, model_dir, tmp_path / name, **settings)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def by_default(corpus, model_dir, tmp_path_factory):
+    """What verification with the default settings gives, once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outputs, "_pictures", lambda *_: [])
+        return run_verification(corpus, model_dir, tmp_path_factory.mktemp("default") / "out")
+
+
+@pytest.fixture
+def verified(by_default, tmp_path):
+    """A copy of it, to work on."""
+    output_dir, metrics = by_default
+    return shutil.copytree(output_dir, tmp_path / "out"), metrics
 
 
 def read_metrics(output_dir):
     return json.loads((output_dir / "metrics.json").read_text())
 
 
-def test_everything_is_written(verify, capsys):
+def test_everything_is_written(verify, drawn, capsys):
     output_dir, metrics = verify()
     names = {path.name for path in output_dir.iterdir() if path.suffix != ".npz"}
     pictures = {f"{n}.{end}" for n in ("det", "scores", "calibration") for end in ("png", "pdf")}
@@ -84,8 +117,8 @@ SYSTEMS = [
 
 
 @pytest.mark.parametrize("settings", SYSTEMS, ids=lambda settings: next(iter(settings)))
-def test_systems_differ_from_the_cosine(verify, settings):
-    expected, _ = verify("cosine", bootstrap_draws=0)
+def test_systems_differ_from_the_cosine(verify, by_default, settings):
+    expected, _ = by_default
     output_dir, _ = verify("system", bootstrap_draws=0, **settings)
     trials, scores = read_scores(output_dir / "scores.txt")
     others, cosines = read_scores(expected / "scores.txt")
@@ -127,8 +160,8 @@ def test_models_of_several_utterances(verify, tmp_path, enrol_mean):
     assert float(seconds["six"]) == pytest.approx(1.0 + 1.125)
 
 
-def test_score_files_again(verify, capsys):
-    output_dir, metrics = verify()
+def test_score_files_again(verified):
+    output_dir, metrics = verified
     before = (output_dir / "scores.txt").read_bytes()
     run("verify", "verify.yaml", {"scores": output_dir / "scores.txt"})
     again = read_metrics(output_dir)
@@ -137,8 +170,8 @@ def test_score_files_again(verify, capsys):
     assert ".wav" in (output_dir / "report.html").read_text()
 
 
-def test_score_files_compared(verify, tmp_path, capsys):
-    first, _ = verify("first")
+def test_score_files_compared(verify, by_default, drawn, tmp_path):
+    first = shutil.copytree(by_default[0], tmp_path / "first")
     second, _ = verify("second", subtract_mean=True)
     arguments = [str(ROOT / "hparams" / "verify.yaml"), "--output_dir", str(tmp_path / "both")]
     for folder in (first, second):
@@ -151,8 +184,8 @@ def test_score_files_compared(verify, tmp_path, capsys):
     assert {"det.png", "scores_1.pdf", "calibration_2.png", "report.html"} <= names
 
 
-def test_calibration_is_learnt_and_applied(verify, tmp_path):
-    output_dir, _ = verify()
+def test_calibration_is_learnt_and_applied(verify, verified, tmp_path):
+    output_dir, _ = verified
     run("calibrate", "calibrate.yaml", {"scores": output_dir / "scores.txt"})
     learnt = output_dir / "calibration.json"
     raw = (output_dir / "scores.txt").read_bytes()
@@ -191,8 +224,17 @@ def test_tables_of_conditions(verify, tmp_path):
 # Wrong input
 
 
-def test_a_score_file_never_replaces_itself(verify, tmp_path):
-    output_dir, _ = verify()
+def test_a_default_model_that_is_missing_is_told_how_to_train_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = r"results/vgg_demo: there is no model here; .*train_vgg.py \S*hparams/vgg.yaml"
+    with pytest.raises(InputError, match=message):
+        run("verify", "verify.yaml", {})
+    with pytest.raises(InputError, match="other: no trained model here"):
+        run("verify", "verify.yaml", {"model_dir": "other"})
+
+
+def test_a_score_file_never_replaces_itself(verified, tmp_path):
+    output_dir, _ = verified
     run("calibrate", "calibrate.yaml", {"scores": output_dir / "scores.txt"})
     llrs = tmp_path / "other" / "llrs.txt"
     llrs.parent.mkdir()
@@ -256,5 +298,5 @@ def test_several_score_files_take_no_calibration(tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(content | {"learnt_on": {}}))
     arguments = [str(ROOT / "hparams" / "verify.yaml"), "--calibration", str(tmp_path / "c.json")]
     arguments += ["--scores", str(tmp_path / "a"), f"--scores={tmp_path / 'b'}"]
-    with pytest.raises(InputError, match="calibration: one is for the scores of one system"):
+    with pytest.raises(InputError, match="calibration: it is for the scores of one system"):
         runpy.run_path(str(ROOT / "recipes" / "verify.py"))["main"](arguments)

@@ -11,10 +11,9 @@ from local.evaluation.cllr import convex_hull
 from local.evaluation.intervals import BAND_RATES, NO_INTERVALS, Intervals
 from local.evaluation.metrics import bayes_threshold, curve_act_dcf, curve_min_dcf, detection_curve
 from local.evaluation.summary import Costs
-from local.report.calibration_plot import calibration_figure
 from local.report.det_plot import det_figure
 from local.report.figure_files import save_figure, svg_text
-from local.report.score_plot import score_histogram_figure
+from local.report.score_plots import calibration_figure, score_histogram_figure
 
 SEPARATED = ([0.1, 0.2, 0.8, 0.9], [False, False, True, True])
 INVERTED = ([0.8, 0.9, 0.1, 0.2], [False, False, True, True])

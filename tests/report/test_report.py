@@ -103,7 +103,7 @@ def test_intervals_are_shown_where_they_are_known(tmp_path, system):
 
 def test_uncalibrated_scores_are_remarked(tmp_path, system):
     calibrated, other = system, make_system(system.trials, system.scores, is_calibrated=False)
-    remark = "natural-log likelihood ratios, though nothing calibrated them"
+    remark = "natural-log likelihood ratios, although they are not calibrated"
     assert remark not in " ".join(report(tmp_path, calibrated).texts("p"))
     page = report(tmp_path, calibrated, other)
     assert remark in " ".join(page.texts("p"))

@@ -88,8 +88,8 @@ def test_a_rank_above_what_there_is(trained):
 @pytest.mark.parametrize(
     "chosen, message",
     [
-        (slice(0, 16), "a cohort of 3 speakers at least.* it has 16 of 2 speakers"),
-        (slice(0, None, 8), "12 more utterances than speakers: it has 40 of 40 speakers"),
+        (slice(0, 16), "at least 3 speakers.* this one has 16 utterances of 2 speakers"),
+        (slice(0, None, 8), "12 more utterances than speakers: this one has 40 utterances of 40"),
     ],
 )
 def test_too_small_a_cohort_is_refused(chosen, message):

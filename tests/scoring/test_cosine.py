@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.spatial.distance import cosine
 
 from local.scoring import cosine as scoring
-from local.scoring.cosine import cosine_scores, dot_scores, unit_length
+from local.scoring.cosine import cosine_scores, dot_scores, group_means, unit_length
 
 
 def make_trials(utterances, pairs, is_client=None):
@@ -118,3 +120,13 @@ def test_an_unusable_embedding_is_refused(value, message):
 def test_embeddings_must_match_the_utterances(shape):
     with pytest.raises(ValueError, match="one embedding for each of 3 utterances, got an array of"):
         cosine_scores(np.ones(shape), make_trials(["a", "b", "c"], [(0, 1)]))
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.sampled_from([(), (3,), (2, 2)]))
+def test_means_are_those_of_a_loop(counts, shape):
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((sum(counts), *shape)).astype(np.float32)
+    means = group_means(values, np.array(counts))
+    assert means.dtype == np.float32
+    parts = np.split(values, np.cumsum(counts)[:-1])
+    np.testing.assert_allclose(means, [part.mean(axis=0) for part in parts], atol=1e-6)

@@ -39,7 +39,7 @@ def test_inputs_by_hand():
     "names, message",
     [
         ("snr", "'snr' is no quality measure; there are log_seconds, cohort_mean"),
-        (["log_seconds", "log_seconds"], "a measure is there twice"),
+        (["log_seconds", "log_seconds"], "a measure is given twice"),
     ],
 )
 def test_wrong_names(names, message):

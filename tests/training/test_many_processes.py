@@ -50,43 +50,36 @@ def recorded(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-# 50 updates; of the random draws, those of the chunks are the same in any number of processes.
+# Of the random draws, those of the chunks are the same in any number of processes.
 LOSSES = {
     "max_masked_mels": 0,
     "head_drop": 0.0,
     "batch_size": 8,
     "grad_accumulation_factor": 1,
     "number_of_epochs": 1,
-    "validate_every": 50,
+    "validate_every": 20,
     "ckpt_interval_steps": 0,
 }
 
 
-@pytest.mark.parametrize(
-    "changes, tolerance",
-    [
-        # Small steps: Adam makes full ones out of gradients that are all rounding, and one process
-        # with another number of threads parts from itself as two do.
-        ({"lr": 0.00003, "scale": 10.0}, 1e-4),
-        ({}, 1e-8),
-    ],
-)
-def test_two_processes_have_the_losses_of_one(tmp_path, changes, tolerance):
+def test_two_processes_have_the_losses_of_one(tmp_path):
+    """Without batch norm, which sees the chunks of one process; in float64, without rounding."""
     runs = Runs(write_corpus(tmp_path, num_speakers=12), tmp_path)
     for seed, path in enumerate(sorted((tmp_path / "audio").rglob("*.wav"))):
         write_coloured_noise(path, seed)
     found = {}
     for num_processes in (1, 2):
-        name = f"losses{num_processes}{tolerance}"
-        plan = {"record": str(runs.folder / name), "float64": tolerance < 1e-6}
-        options = LOSSES | changes | {"plan": plan}
+        name = f"losses{num_processes}"
+        plan = {"record": str(runs.folder / name), "float64": True, "no_batch_norm": True}
+        options = LOSSES | {"batch_norm": False, "plan": plan}
         codes = runs.train_together(f"{name}.run", num_processes=num_processes, **options)
         assert codes == [0] * num_processes, runs.printed(f"{name}.run")
         lines = [recorded(runs.folder / f"{name}.{rank}") for rank in range(num_processes)]
         losses = [[line["loss"] for line in recorded_lines] for recorded_lines in lines]
         assert all(one == losses[0] for one in losses)
         found[num_processes] = losses[0]
-    assert len(found[1]) == 50 and found[2] == pytest.approx(found[1], abs=tolerance)
+    assert len(found[1]) == 20 and found[2] == pytest.approx(found[1], abs=1e-8)
+    assert found[1][-1] != pytest.approx(found[1][0], abs=0.01)
 
 
 def test_gradients_are_exchanged_once_an_update(runs):
@@ -116,10 +109,10 @@ def test_killed_process_ends_all_and_the_run_goes_on(runs, expected, rank, place
 @pytest.mark.parametrize("silent", [0, 1])
 def test_silent_process_ends_all(runs, silent):
     name = f"silent{silent}"
-    started = runs.start_together(name, "step", 5, "SIGSTOP", str(silent), plan={"patience": 3.0})
-    started[1 - silent].join(30)
+    started = runs.start_together(name, "step", 5, "SIGSTOP", str(silent), timeout_minutes=0.05)
+    started[1 - silent].join(60)
     assert started[1 - silent].exitcode == 1
-    assert f"Process {silent} has not been heard of for 3 seconds" in runs.printed(name)
+    assert "The connection to another process is lost" in runs.printed(name)
     started[silent].kill()
     started[silent].join()
 
@@ -157,14 +150,14 @@ def test_other_numbers_of_processes_go_on(runs):
     assert re.findall(r"updates: (\d+)", runs.log(name)) == ["6", "12"]
 
 
-def test_unsynchronised_batch_norm(runs):
-    changes = {"sync_batch_norm": False, "batch_size": 8, "average_decay": 0}
+def test_batch_norm_sees_the_chunks_of_its_own_process(runs):
+    changes = {"batch_size": 8, "average_decay": 0}
     assert runs.train_together("apart", **changes) == [0, 0], runs.printed("apart")
     assert "8 chunks in an update (batch_size 8), 2 in a batch norm" in runs.printed("apart")
 
 
 def test_one_chunk_for_a_batch_norm_is_refused(runs):
-    changes = {"batch_size": 2, "grad_accumulation_factor": 1, "sync_batch_norm": False}
+    changes = {"batch_size": 2, "grad_accumulation_factor": 1}
     assert runs.train_together("few", **changes) == [1, 1]
     assert runs.printed("few").count("batch_size 2 leaves one chunk for a batch norm") >= 1
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.evaluation import bootstrap, intervals
-from local.evaluation.bootstrap import DrawnTrials, speaker_counts
+from local.evaluation import intervals
 from local.evaluation.cllr import cllr, convex_hull
+from local.evaluation.intervals import DrawnTrials, speaker_counts
 from local.evaluation.metrics import detection_curve
 from local.evaluation.speakers import find_speakers
 from local.evaluation.summary import DEFAULT_COSTS, figures
@@ -70,7 +70,7 @@ def test_fewer_thresholds_of_many_trials_give_about_the_same_figures(monkeypatch
     trials, scores = make_trials(num_speakers=20, num_utterances=5, num_trials=20_000)
     counts = next(speaker_counts(20, 1))
     exact, exact_cllr = drawn_trials(trials, scores)[0].draw(counts)
-    monkeypatch.setattr(bootstrap, "MAX_THRESHOLDS", 1000)
+    monkeypatch.setattr(intervals, "MAX_THRESHOLDS", 1000)
     thinned, thinned_cllr = drawn_trials(trials, scores)[0].draw(counts)
     assert 900 <= len(thinned.thresholds) <= 1000
     assert thinned_cllr == exact_cllr
