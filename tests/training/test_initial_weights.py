@@ -69,7 +69,7 @@ def test_a_run_that_goes_on_keeps_its_own_weights(corpus, model_dir, tmp_path):
 
 def test_other_settings_of_a_network_that_fits_are_warned_of(corpus, model_dir, tmp_path, caplog):
     caplog.set_level(logging.WARNING)
-    changed = {"normalization": "cmvn", "score_scale": "heads"}
+    changed = {"normalization": "cmvn", "extractor": {"pooling": {"score_scale": "heads"}}}
     train(corpus | changed | {"init_from": model_dir, "out_dir": tmp_path / "out"})
     text = (tmp_path / "out" / "log.txt").read_text()
     assert "features.normalization is cmvn in this run, cmn in that one" in text
