@@ -25,7 +25,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(corpus, tmp_path_factory):
-    return Runs(corpus, tmp_path_factory.mktemp("runs"))
+    return Runs(corpus, tmp_path_factory.mktemp("runs"), batch_size=8)
 
 
 @pytest.fixture(scope="module")

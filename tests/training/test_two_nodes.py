@@ -75,7 +75,7 @@ def start(runs, name, index, plan, num_nodes="2", max_restarts=0, **changes):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     corpus = write_corpus(tmp_path_factory.mktemp("corpus"), num_speakers=5)
-    return Runs(corpus, tmp_path_factory.mktemp("runs"))
+    return Runs(corpus, tmp_path_factory.mktemp("runs"), batch_size=8)
 
 
 def test_two_machines_train_as_two_processes_of_one(nodes, runs):
