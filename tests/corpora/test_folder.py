@@ -163,7 +163,9 @@ def test_speakers_with_one_recording_only_train(tmp_path):
 def test_too_few_speakers_with_two_recordings(tmp_path, capsys):
     make_speakers(tmp_path / "in", num_speakers=5, num_utterances=1)
     touch(tmp_path / "in", "spk1/more.wav")
-    message = "2 speakers are needed for trials (--trial_speakers), but only 1 have the two recordings"
+    message = (
+        "2 speakers are needed for trials (--trial_speakers), but only 1 have the two recordings"
+    )
     check_refusal(tmp_path / "in", tmp_path / "out", capsys, message)
 
 
