@@ -5,15 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-import speechbrain as sb
 import torch
-from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.utils.data_pipeline import DataPipeline
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from local.audio.reading import cut_chunk
-from local.data.manifest_files import KEEP_DOLLARS
+from local.data.manifest_files import read_manifest
 from local.data.readers import read_chunk, read_utterance
 from local.data.sampling import EndlessShuffle
 from local.errors import InputError
@@ -48,26 +45,13 @@ class Chunks(NamedTuple):
         return Chunks(*(x if x is None else x.to(device, non_blocking=True) for x in self))
 
 
-class ChunkDataset(DynamicItemDataset):
-    """A dataset whose index is (index of the utterance, draw); the draw is a static item.
+class ChunkDataset(Dataset):
+    """Random chunks of the utterances of a manifest.
 
-    The draw (see `EndlessShuffle`) seeds a chunk's randomness, so that the chunk is the same for
-    any number of workers, and after an interruption.
-    """
-
-    def __init__(self, data, dynamic_items=(), output_keys=()):
-        super().__init__(data)
-        static_keys = [*next(iter(data.values())), "id", "draw"]
-        self.pipeline = DataPipeline(static_keys, dynamic_items, output_keys)
-
-    def __getitem__(self, place):
-        index, draw = place
-        data_id = self.data_ids[index]
-        return self.pipeline.compute_outputs({"id": data_id, "draw": draw, **self.data[data_id]})
-
-
-def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, in_memory=False):
-    """A manifest to a dataset of random chunks of its utterances.
+    Its index is (index of the utterance, draw). The draw (see `EndlessShuffle`) seeds a chunk's
+    randomness, so that the chunk is the same for any number of workers, and after an interruption.
+    Its items are dictionaries: samples, int16 (samples,) or (frames, num_mels); place, from 0 to 1;
+    label, int.
 
     Arguments
     ---------
@@ -83,39 +67,55 @@ def chunk_dataset(manifest_path, sample_rate, chunk_length, seed, whole=False, i
         shorter than a chunk are repeated up to its length.
     in_memory : bool
         Reads everything now and keeps it: at most 2 bytes a sample.
-
-    Returns
-    -------
-    dataset : ChunkDataset
-        Of dictionaries: samples, int16 (samples,) or (frames, num_mels); place, from 0 to 1;
-        label, int.
     """
-    dataset = ChunkDataset.from_csv(
-        manifest_path,
-        replacements=KEEP_DOLLARS,
-        col_types={"start": int, "stop": int, "spk_id": int},
-    )
-    audio = _read_into_memory(dataset.data, sample_rate) if in_memory else {}
 
-    @sb.utils.data_pipeline.takes("id", "wav", "start", "stop", "draw")
-    @sb.utils.data_pipeline.provides("samples", "place")
-    def audio_pipeline(name, wav, start, stop, draw):
-        rng = np.random.default_rng((seed, draw))
+    def __init__(
+        self, manifest_path, sample_rate, chunk_length, seed, whole=False, in_memory=False
+    ):
+        rows = list(read_manifest(manifest_path))
+        self.places = [(row["wav"], int(row["start"]), int(row["stop"])) for row in rows]
+        self.labels = [int(row["spk_id"]) for row in rows]
+        self.sample_rate = sample_rate
+        self.chunk_length = chunk_length
+        self.seed = seed
+        self.whole = whole
+        self.in_memory = self._read_all() if in_memory else None
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index_and_draw):
+        index, draw = index_and_draw
+        rng = np.random.default_rng((self.seed, draw))
         place = rng.random()
-        if whole:
-            samples = audio[name] if in_memory else read_utterance(wav, start, stop, sample_rate)
-            if len(samples) < chunk_length:
-                samples = np.resize(samples, (chunk_length, *samples.shape[1:]))  # repeats them
-        elif in_memory:
-            samples = cut_chunk(audio[name], chunk_length, rng)
-        else:
-            samples = read_chunk(wav, start, stop, chunk_length, rng, sample_rate)
-        yield samples
-        yield place
+        samples = self._whole(index) if self.whole else self._chunk(index, rng)
+        return {"samples": samples, "place": place, "label": self.labels[index]}
 
-    dataset.add_dynamic_item(audio_pipeline)
-    dataset.set_output_keys({"samples": "samples", "place": "place", "label": "spk_id"})
-    return dataset
+    def _whole(self, index):
+        if self.in_memory is None:
+            samples = read_utterance(*self.places[index], self.sample_rate)
+        else:
+            samples = self.in_memory[index]
+        if len(samples) >= self.chunk_length:
+            return samples
+        return np.resize(samples, (self.chunk_length, *samples.shape[1:]))  # repeats them
+
+    def _chunk(self, index, rng):
+        if self.in_memory is None:
+            return read_chunk(*self.places[index], self.chunk_length, rng, self.sample_rate)
+        return cut_chunk(self.in_memory[index], self.chunk_length, rng)
+
+    def _read_all(self):
+        with ThreadPoolExecutor() as pool:
+            utterances = tqdm(
+                pool.map(lambda place: read_utterance(*place, self.sample_rate), self.places),
+                "reading audio",
+                len(self.places),
+                unit=" files",
+                leave=False,
+                disable=processes.rank() > 0,
+            )
+            return list(utterances)
 
 
 def training_loader(
@@ -163,7 +163,7 @@ def training_loader(
     num_bytes = 2 * manifest.seconds * sample_rate * processes.num_local()
     in_memory = num_bytes <= 1e9 * max_memory_gb
     length = log_mel.num_frames(chunk_samples) if train_on == "features" else chunk_samples
-    dataset = chunk_dataset(manifest.path, sample_rate, length, seed, whole, in_memory)
+    dataset = ChunkDataset(manifest.path, sample_rate, length, seed, whole, in_memory)
     num_processes = processes.num_processes()
     own_size = -(-batch_size // (num_processes * grad_accumulation_factor))
     synchronised = sync_batch_norm and device.startswith("cuda")
@@ -207,7 +207,7 @@ def _read_into_memory(data, sample_rate):
 
 
 def collate(whole, items):
-    """Items of a `chunk_dataset` to Chunks; `whole` as there."""
+    """Items of a ChunkDataset to Chunks; `whole` as there."""
     labels = torch.tensor([item["label"] for item in items])
     if not whole:
         waveforms = torch.from_numpy(np.stack([item["samples"] for item in items]))

@@ -180,9 +180,9 @@ class LogMel(torch.nn.Module):
 
     def _part(self, waveforms, lengths, first, stop):
         """The frames from first to stop: (batch, stop - first, num_mels)."""
-        begin = first * self.hop
-        before = min(begin, 1)
-        signal = waveforms[:, begin - before : self.num_samples(stop)].to(self.window.dtype)
+        first_sample = first * self.hop
+        before = min(first_sample, 1)
+        signal = waveforms[:, first_sample - before : self.num_samples(stop)].to(self.window.dtype)
         previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
         signal = torch.sub(signal, previous, alpha=self.preemphasis)[:, before:]
         if lengths is not None and not first:

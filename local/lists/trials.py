@@ -194,8 +194,10 @@ class TrialTable:
         _check_sides(trials, self.place, problems)
         earlier = _earlier_trials(trials)
         _check_conflicts(trials, earlier, self.place, problems)
-        if not problems:
-            check_classes(trials, self.paths[True], problems)
+        if not problems and len(set(self.is_client)) == 1:
+            name = "client" if self.is_client[0] else "impostor"
+            message = f"has only {name} trials: both classes are needed"
+            problems.add(self.paths[True], None, message)
         problems.raise_if_any()
         _warn_of_repeats(earlier, self.place)
         return trials
@@ -232,13 +234,6 @@ def _check_conflicts(trials, earlier, place, problems):
             f"'{pair}' is {_WITH_ARTICLE[trials.is_client[trial]]} trial here and "
             f"{_WITH_ARTICLE[trials.is_client[first]]} trial on {path}:{line}",
         )
-
-
-def check_classes(trials, path, problems):
-    """Adds a problem if all trials are client trials, or all are impostor trials."""
-    if len(set(trials.is_client.tolist())) == 1:
-        name = "client" if trials.is_client[0] else "impostor"
-        problems.add(path, None, f"has only {name} trials: both classes are needed")
 
 
 def _warn_of_repeats(earlier, place):

@@ -7,7 +7,7 @@ from corpora import write_corpus
 from torch.utils.data import DataLoader
 
 from local.audio.reading import read_audio
-from local.data.chunks import chunk_dataset, collate, cut_features
+from local.data.chunks import ChunkDataset, collate, cut_features
 from local.data.manifests import prepare_training
 from local.data.sampling import EndlessShuffle
 from local.features.log_mel import LogMel
@@ -30,7 +30,7 @@ def corpus(tmp_path_factory):
 
 
 def batches_of(manifest_path, num_workers, whole=False, num_samples=8000, **settings):
-    dataset = chunk_dataset(manifest_path, 16000, num_samples, seed=5, whole=whole, **settings)
+    dataset = ChunkDataset(manifest_path, 16000, num_samples, seed=5, whole=whole, **settings)
     loader = DataLoader(
         dataset,
         batch_sampler=EndlessShuffle(len(dataset), 4, 3, seed=5),

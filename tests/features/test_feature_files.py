@@ -59,7 +59,7 @@ def test_another_number_of_mels(tmp_path, log_mel):
         (np.zeros((0, 80)), "has 0 frames"),
         (np.zeros(80), "expected two axes"),
         (np.zeros((3, 80), int), "expected two axes of floating-point"),
-        (np.array([[{}]]), "is damaged, or no .npy file"),
+        (np.array([[{}]]), "is damaged, or not a .npy file"),
     ],
 )
 def test_what_is_no_features(tmp_path, content, message):

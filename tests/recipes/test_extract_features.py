@@ -16,7 +16,7 @@ from corpora import TINY, as_arguments, write_corpus, write_voice
 
 from local.audio.reading import read_audio
 from local.audio.table import AUDIO
-from local.data.chunks import chunk_dataset, collate, cut_features
+from local.data.chunks import ChunkDataset, collate, cut_features
 from local.data.manifests import prepare_training
 from local.errors import InputError
 from local.features.files import feature_kind, read_features
@@ -163,7 +163,7 @@ def test_whole_utterances_give_the_input_that_audio_does(
     inputs = []
     for kind, folder, length in (("audio", corpus["train_data_dir"], 8000), ("stored", None, 47)):
         manifest = make_manifest(corpus, tmp_path, kind, folder or tmp_path / "features")
-        dataset = chunk_dataset(manifest, 16000, length, 5, whole=True, in_memory=in_memory)
+        dataset = ChunkDataset(manifest, 16000, length, 5, whole=True, in_memory=in_memory)
         batch = collate(True, [dataset[index, index + 7] for index in range(8)])
         features, num_frames = log_mel(batch.waveforms, batch.lengths)
         inputs.append(cut_features(features, num_frames, batch.starts, 47))
@@ -182,7 +182,7 @@ def make_manifest(corpus, tmp_path, kind, folder):
 def test_chunks_give_the_input_that_audio_from_their_place_does(corpus, extract, tmp_path):
     extract(**corpus, feature_dtype="float32")
     manifest = make_manifest(corpus, tmp_path, "stored", tmp_path / "features")
-    dataset = chunk_dataset(manifest, 16000, 47, seed=5)
+    dataset = ChunkDataset(manifest, 16000, 47, seed=5)
     log_mel = LogMel()
     places = set()
     for draw in range(20):

@@ -12,7 +12,7 @@ from speechbrain.utils.data_pipeline import provides, takes
 from tables import Table, compared
 from timing import interleaved
 
-from local.data.chunks import chunk_dataset
+from local.data.chunks import ChunkDataset
 from local.data.manifests import prepare_training
 
 SAMPLE_RATE = 16000
@@ -55,7 +55,7 @@ def make_corpus(folder, extension, num_files):
 def readers(folder, extension, manifest_path, num_samples):
     """What to compare: functions of the number of an utterance."""
     rng = np.random.default_rng(0)
-    recipe = chunk_dataset(manifest_path, SAMPLE_RATE, num_samples, seed=0)
+    recipe = ChunkDataset(manifest_path, SAMPLE_RATE, num_samples, seed=0)
     speechbrain = speechbrain_dataset(manifest_path, num_samples, rng)
     paths = [str(folder / f"{index}.{extension}") for index in range(len(recipe))]
     sizes = [soundfile.info(path).frames for path in paths]

@@ -96,7 +96,7 @@ class Corpus:
 
     def packed(self, number):
         """As `read_chunk` does it."""
-        path, start, _ = self.places[number]
+        path, start, *_ = self.places[number]
         with PackedAudio.open(path) as file:
             file.seek(start + self.first())
             return file.read(CHUNK)
