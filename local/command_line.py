@@ -1,5 +1,6 @@
-"""What the scripts in recipes/ have in common: -h, hyperparameters, errors as messages."""
+"""What all scripts do with a command line: -h, settings from it, errors to messages."""
 
+import argparse
 import json
 import logging
 import os
@@ -13,25 +14,26 @@ from local.atomic import read_text
 from local.errors import InputError, tell_torchrun
 from local.machine.signals import CTRL_C_STATUS, Stopped
 
+# torchrun takes about this long to end the other processes when one has ended.
 PATIENCE_SECONDS = 3.0
 # Old settings that are still understood: key -> its new key, and the new form of each value.
 RENAMED_SETTINGS = {"features": ("train_on", {"audio": "audio", "stored": "features"})}
 
-# A setting of a YAML file: its key, its value, and the comment behind it.
+# A setting in a YAML file: its key, its value and the comment after it.
 _SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")
 
 
 def answer_help(doc, yaml_path):
-    """Prints what a script takes and ends the process, if it was asked for -h or --help.
+    """If the command line has -h or --help, prints what a script takes and ends the process.
 
-    Called before the imports that take seconds.
+    Scripts call it before the imports that take seconds.
 
     Arguments
     ---------
     doc : str
         The script's docstring.
     yaml_path : str or Path
-        Its default hyperparameters, listed if the command line names no other file.
+        Its hyperparameters, whose settings are listed if the command line names no other file.
     """
     arguments = sys.argv[1:]
     if not {"-h", "--help"} & set(arguments):
@@ -41,14 +43,14 @@ def answer_help(doc, yaml_path):
     print(f"{doc.strip()}\n\nSettings of {path.name}; each can be given as --key value:\n")
     print(describe_settings(path.read_text(encoding="utf-8")))
     print(
-        "\nAlso --preset FILE (settings of that file; those of the command line come after) and"
+        "\nAlso --preset FILE (settings from that file, which the command line overrides) and"
         "\nSpeechBrain's run options, for example --device cuda:0 or --noprogressbar."
     )
     sys.exit(0)
 
 
 def describe_settings(text):
-    """The settings of a YAML file that hold plain values, a line each.
+    """The settings in the text of a YAML file that have plain values, one a line.
 
     Example
     -------
@@ -67,11 +69,14 @@ def describe_settings(text):
 def load_hparams(arguments, repeatable=None):
     """Reads the command line `FILE.yaml [--preset FILE.yaml] [--key value ...]`.
 
+    A preset overrides the file, and the command line the preset. The last of several values of a
+    key counts.
+
     Arguments
     ---------
     arguments : list of str
     repeatable : str, optional
-        A key that may have several values, which are then a list.
+        A key that may have several values, which then become a list.
 
     Returns
     -------
@@ -80,49 +85,50 @@ def load_hparams(arguments, repeatable=None):
         The loaded hyperparameters, objects built.
     run_opts : speechbrain.utils.run_opts.RunOptions
     overrides : dict
-        What the preset and the command line changed.
+        What the presets and the command line changed.
 
     Raises
     ------
     InputError
-        If a file is missing or is no YAML, or a key does not exist.
+        If a file is missing or is not YAML, a key does not exist, or an option has no effect here.
     """
     import speechbrain as sb
-    from hyperpyyaml import load_hyperpyyaml
     from hyperpyyaml.core import recursive_update
 
-    # SpeechBrain says in each run that pictures, of which there are none, can't be saved.
+    # SpeechBrain warns in each run that it can't log pictures. The recipe logs none.
     train_logger = logging.getLogger("speechbrain.utils.train_logger")
     train_logger.addFilter(lambda record: "torchvision" not in record.getMessage())
     arguments, presets = split_off(arguments, "preset")
     if repeatable:
         arguments, values = split_off(arguments, repeatable, many=True)
-        if values:
-            value = values[0] if len(values) == 1 else json.dumps(values)
-            arguments += [f"--{repeatable}", value]
+        value = values[0] if len(values) == 1 else json.dumps(values)
+        arguments += [f"--{repeatable}", value] if values else []
     if not arguments or arguments[0].startswith("-"):
-        raise InputError("the first argument is the hyperparameters' YAML file; -h says more")
+        raise InputError("the first argument has to be the YAML file of hyperparameters; see -h")
     yaml_path, run_opts, override_text = sb.parse_arguments(arguments)
+    if "nonfinite_patience" in run_opts.overridden_args:
+        raise InputError("--nonfinite_patience: training ends at the first loss that is not finite")
     overrides = {}
     for path in presets:
         recursive_update(overrides, _read_settings(read_text(path), path))
-    recursive_update(overrides, _read_settings(override_text, "the command line"))
+    for line in override_text.splitlines():  # one by one: YAML refuses a key that comes twice
+        recursive_update(overrides, _read_settings(line, "the command line"))
     text = read_text(yaml_path)
     for name in run_opts.overridden_args & _read_settings(text, yaml_path).keys():
         overrides[name] = run_opts[name]
-    hparams = _build(load_hyperpyyaml, yaml_path, text, overrides)
+    hparams = _build(yaml_path, text, overrides)
     return yaml_path, hparams, run_opts, overrides
 
 
 def split_off(arguments, key, many=False):
-    """Takes `--key VALUE` and `--key=VALUE` out of the arguments.
+    """Separates `--key VALUE` and `--key=VALUE` from the other arguments.
 
     Arguments
     ---------
     arguments : list of str
     key : str
     many : bool
-        Takes `--key VALUE VALUE ...`, too, up to the next option.
+        Whether the key may have several values, up to the next option.
 
     Returns
     -------
@@ -133,23 +139,15 @@ def split_off(arguments, key, many=False):
     >>> split_off(["a.yaml", "--files", "1.wav", "2.wav", "--device", "cpu"], "files", many=True)
     (['a.yaml', '--device', 'cpu'], ['1.wav', '2.wav'])
     """
-    rest, values = [], []
-    remaining = list(arguments)
-    while remaining:
-        argument = remaining.pop(0)
-        if argument == f"--{key}":
-            values.append(remaining.pop(0) if remaining else "")
-            while many and remaining and not remaining[0].startswith("-"):
-                values.append(remaining.pop(0))
-        elif argument.startswith(f"--{key}="):
-            values.append(argument.removeprefix(f"--{key}="))
-        else:
-            rest.append(argument)
-    return rest, values
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    nargs = "*" if many else 1
+    parser.add_argument(f"--{key}", action="extend", nargs=nargs, default=[], dest="values")
+    found, rest = parser.parse_known_args(arguments)
+    return rest, found.values
 
 
 def _read_settings(text, source):
-    """YAML text to a dictionary; tags such as !ref and !new are kept."""
+    """The dictionary in a YAML text, with tags such as !ref and !new."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -166,11 +164,13 @@ def _read_settings(text, source):
     return settings
 
 
-def _build(load_hyperpyyaml, yaml_path, text, overrides):
+def _build(yaml_path, text, overrides):
+    from hyperpyyaml import load_hyperpyyaml
+
     try:
         return load_hyperpyyaml(text, overrides)
     except (KeyError, ValueError, TypeError, ImportError, AttributeError) as error:
-        # hyperpyyaml's own messages name the key or the class.
+        # The messages of hyperpyyaml name the key or the class.
         message = error.args[0] if error.args else error
         raise InputError(f"{yaml_path}: {message}") from error
 
@@ -178,9 +178,9 @@ def _build(load_hyperpyyaml, yaml_path, text, overrides):
 def run(main):
     """Calls a script's `main(arguments)` and ends the process.
 
-    An InputError becomes its message and exit status 1, a run that was Stopped its message and
-    status, Ctrl-C a line and 130. Other exceptions are our own mistakes, and keep their traceback.
-    Of several processes, one says what ended all of them.
+    An InputError is shown as its message, with exit status 1; Stopped as its message, with its
+    status; Ctrl-C as one line, with status 130. Other exceptions are mistakes in the code and keep
+    their traceback. If there are several processes, only one of them says what ended them all.
     """
     try:
         main(sys.argv[1:])
@@ -193,14 +193,18 @@ def run(main):
         _leave_processes()
         sys.exit(stopped.status)
     except KeyboardInterrupt:
-        message = "Stopped. The same command goes on from what is finished."
+        message = "Stopped. The same command continues from what is finished."
         _end(CTRL_C_STATUS, message, is_shared=True)
     except Exception as error:
         if _rank() is None:
             raise
-        if _is_of_others(error):
-            _wait_for_the_end()
-            _end(1, "The connection to another process is lost; its message says why.")
+        if _is_lost_connection(error):
+            _wait_for_torchrun()
+            _end(
+                1,
+                "The connection to another process is lost, or it no longer answers. Its message, if "
+                "there is one, says why.",
+            )
         sys.excepthook(*sys.exc_info())
         _end(1, f"{type(error).__name__}: {error}. This ends all processes.")
     _leave_processes()
@@ -214,17 +218,14 @@ def _leave_processes():
 
 
 def _rank():
-    """The number of this process among those that torchrun started; None for one by itself."""
+    """The number of this process among those that torchrun started; None without torchrun."""
     return int(os.environ["RANK"]) if "RANK" in os.environ else None
 
 
 def _end(status, message, is_shared=False):
-    """Prints a message and ends the process; at once, as the others can't go on without it.
+    """Prints a message and ends the process without waiting for others, which may wait for it.
 
-    Arguments
-    ---------
-    is_shared : bool
-        Whether the first process probably says the same.
+    Where the message `is_shared`, all processes probably have it, and the first one shows it.
     """
     rank = _rank()
     if rank is None:
@@ -233,23 +234,25 @@ def _end(status, message, is_shared=False):
     if rank > 0 or not is_shared:
         message = f"[process {rank}] {message}"
     if rank > 0 and is_shared:
-        _wait_for_the_end()
+        _wait_for_torchrun()
     tell_torchrun(message)
     print(f"\n{message}", file=sys.stderr, flush=True)
-    # Not sys.exit, which may wait for the group: it waits for this process.
+    # sys.exit might wait for the process group, which waits for this process.
     logging.shutdown()
     os._exit(status)
 
 
-def _wait_for_the_end():
-    """Time in which torchrun ends this process, when it sees that another one has ended."""
+def _wait_for_torchrun():
+    """Gives torchrun the time to end this process because of another one that has ended."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(PATIENCE_SECONDS)
 
 
-def _is_of_others(error):
-    """Whether the exchange between processes failed, and not what this one did by itself."""
+def _is_lost_connection(error):
+    """Whether an exchange between processes failed, and so the fault is another process's."""
     import torch
 
     text = str(error)
-    return isinstance(error, torch.distributed.DistError) or "gloo" in text or "NCCL" in text
+    return isinstance(error, torch.distributed.DistError) or any(
+        mark in text for mark in ("gloo", "NCCL", "pair closure")
+    )

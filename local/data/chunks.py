@@ -188,24 +188,6 @@ def training_loader(
     )
 
 
-def _read_into_memory(data, sample_rate):
-    """Reads all utterances of a dataset: {ID: what `read_utterance` gives}."""
-
-    def read(row):
-        return read_utterance(row["wav"], row["start"], row["stop"], sample_rate)
-
-    with ThreadPoolExecutor() as pool:
-        samples = tqdm(
-            pool.map(read, data.values()),
-            "reading audio",
-            len(data),
-            unit=" files",
-            leave=False,
-            disable=processes.rank() > 0,
-        )
-        return dict(zip(data, samples, strict=True))
-
-
 def collate(whole, items):
     """Items of a ChunkDataset to Chunks; `whole` as there."""
     labels = torch.tensor([item["label"] for item in items])

@@ -1,4 +1,4 @@
-"""A model directory: weights, and what is needed to rebuild the model from them."""
+"""A model directory: writes a trained model with its configuration, and loads it again."""
 
 import pickle
 from pathlib import Path
@@ -10,8 +10,7 @@ from ruamel.yaml import YAML
 from local.atomic import replacing
 from local.errors import InputError
 
-# What a model directory holds besides weights, by the names in hparams/vgg.yaml: all that is needed
-# to compute embeddings.
+# What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
 MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
 MODEL_FILE = "model.yaml"
 CONFIG_FILE = "config.pkl"
@@ -19,16 +18,18 @@ WEIGHTS_PATTERN = "model_*.pt"
 
 
 def save_weights(out_dir, content, num_to_keep=3):
-    """Writes `model_STEP.pt`, loadable with torch.load(weights_only=True); drops the oldest.
+    """Writes `model_STEP.pt`, loadable with torch.load(weights_only=True); deletes the oldest.
 
-    Called for each new best model: the newest file is the best one.
+    Training calls it for each new best model, so that the last file is the best one.
 
     Arguments
     ---------
     out_dir : str or Path
     content : dict
-        extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent.
+        extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent, threshold
+        (of the scores at the equal error rate).
     num_to_keep : int
+        Files that stay, this one included.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def save_weights(out_dir, content, num_to_keep=3):
 
 
 def weight_files(model_dir):
-    """The `.pt` files of a model directory, the best one last."""
+    """The `model_STEP.pt` files of a directory by their steps; the last one is the best."""
     return sorted(Path(model_dir).glob(WEIGHTS_PATTERN))
 
 
@@ -65,7 +66,7 @@ def save_config(out_dir, num_speakers):
 
 
 def _plain(node):
-    """A YAML node as plain Python types; what a tag makes of it stands under "class"."""
+    """A YAML node as plain Python types; its tag, such as !new:CLASS, stands under "class"."""
     tag = getattr(getattr(node, "tag", None), "value", None)
     kind = {"class": str(tag)} if tag else {}
     if isinstance(node, dict):
@@ -92,7 +93,8 @@ def load_model(model_dir):
     Returns
     -------
     model : dict
-        sample_rate, features, extractor; and of the weights path, step, eer_percent.
+        sample_rate, features, extractor; and of its weights path, step, eer_percent and threshold,
+        of which the last two are None where they are not known.
 
     Raises
     ------
@@ -119,6 +121,7 @@ def load_model(model_dir):
         "path": weights[-1],
         "step": content["step"],
         "eer_percent": content["eer_percent"],
+        "threshold": content.get("threshold"),  # not in older directories
     }
 
 

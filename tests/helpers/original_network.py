@@ -1,7 +1,7 @@
 """A network with the parameters and the forward pass of the original code, for tests.
 
 Written from its description in plain torch, in the most direct way: loops over heads, nothing
-masked, one utterance or utterances of one length at a time.
+masked, utterances of one length at a time.
 """
 
 import argparse
@@ -28,35 +28,33 @@ class FrontEnd(nn.Module):
         for block in range(1, self.num_blocks + 1):
             for conv in (1, 2):
                 images = torch.relu(getattr(self, f"conv{block}{conv}")(images))
-            images = nn.MaxPool2d(2, stride=2, ceil_mode=True)(images)
-        states = [images[:, :, place].flatten(start_dim=1) for place in range(images.shape[2])]
-        return torch.stack(states, dim=1)
+            images = nn.functional.max_pool2d(images, 2, ceil_mode=True)
+        return images.transpose(1, 2).flatten(start_dim=2)
 
 
 class Attention(nn.Module):
-    def __init__(self, num_values):
+    def __init__(self, num_values, num_heads=None):
         super().__init__()
         self.att = nn.Parameter(torch.empty(num_values, 1))
+        self.output_size = num_values
 
     def forward(self, states):
-        weights = torch.softmax(states @ self.att, dim=1)
-        return (weights * states).sum(dim=1)
+        return (torch.softmax(states @ self.att, dim=1) * states).sum(dim=1)
 
 
 class MHA(nn.Module):
     def __init__(self, num_values, num_heads):
         super().__init__()
         self.query = nn.Parameter(torch.empty(num_values // num_heads, num_heads))
+        self.output_size = num_values
 
     def heads(self, states):
         """The vector of each head: (batch, heads, values of a head)."""
         head_size, num_heads = self.query.shape
         vectors = []
-        for head in range(num_heads):
-            own = states[:, :, head * head_size : (head + 1) * head_size]
+        for head, own in enumerate(states.split(head_size, dim=2)):
             scores = own @ self.query[:, head] / math.sqrt(num_heads)
-            weights = torch.softmax(scores, dim=1).unsqueeze(2)
-            vectors.append((weights * own).sum(dim=1))
+            vectors.append((torch.softmax(scores, dim=1).unsqueeze(2) * own).sum(dim=1))
         return torch.stack(vectors, dim=1)
 
     def forward(self, states):
@@ -68,46 +66,24 @@ class DoubleMHA(nn.Module):
         super().__init__()
         self.utteranceAttention = MHA(num_values, num_heads)
         self.headsAttention = Attention(num_values // num_heads)
+        self.output_size = num_values // num_heads
 
     def forward(self, states):
         return self.headsAttention(self.utteranceAttention.heads(states))
 
 
-class Predictions(nn.Module):
-    def __init__(self, embedding_size, num_speakers):
-        super().__init__()
-        self.W = nn.Parameter(torch.empty(embedding_size, num_speakers))
-
-
 class OriginalNetwork(nn.Module):
-    """With random weights; `embed` and `cosines` are what training and verification compute."""
+    """With random weights, 7 hidden units, embeddings of 6 values and 5 training speakers."""
 
-    def __init__(
-        self,
-        pooling="DoubleMHA",
-        num_blocks=4,
-        width=16,
-        num_heads=4,
-        hidden_size=7,
-        embedding_size=6,
-        num_speakers=5,
-        seed=0,
-    ):
+    def __init__(self, pooling="DoubleMHA", num_blocks=4, width=16, num_heads=4, seed=0):
         super().__init__()
-        values = width * math.ceil(80 / 2**num_blocks)
         self.front_end = FrontEnd(num_blocks, width)
-        if pooling == "Attention":
-            self.poolingLayer = Attention(values)
-        else:
-            self.poolingLayer = {"MHA": MHA, "DoubleMHA": DoubleMHA}[pooling](values, num_heads)
-        pooled = values // num_heads if pooling == "DoubleMHA" else values
-        self.fc1 = nn.Linear(pooled, hidden_size)
-        self.b1 = nn.BatchNorm1d(hidden_size)
-        self.fc2 = nn.Linear(hidden_size, embedding_size)
-        self.b2 = nn.BatchNorm1d(embedding_size)
-        self.preLayer = nn.Linear(embedding_size, embedding_size)
-        self.b3 = nn.BatchNorm1d(embedding_size)
-        self.predictionLayer = Predictions(embedding_size, num_speakers)
+        pooling_class = {"Attention": Attention, "MHA": MHA, "DoubleMHA": DoubleMHA}[pooling]
+        self.poolingLayer = pooling_class(width * math.ceil(80 / 2**num_blocks), num_heads)
+        self.fc1, self.b1 = nn.Linear(self.poolingLayer.output_size, 7), nn.BatchNorm1d(7)
+        self.fc2, self.b2 = nn.Linear(7, 6), nn.BatchNorm1d(6)
+        self.preLayer, self.b3 = nn.Linear(6, 6), nn.BatchNorm1d(6)
+        self.predictionLayer = nn.ParameterDict({"W": torch.empty(6, 5)})
         self._draw(torch.Generator().manual_seed(seed))
         self.eval()
 
@@ -123,25 +99,22 @@ class OriginalNetwork(nn.Module):
 
     @torch.no_grad()
     def embed(self, features):
-        """(batch, frames, 80) -> (batch, embedding_size)."""
+        """(batch, frames, 80) -> (batch, 6)."""
         pooled = self.poolingLayer(self.front_end(features))
         return self.b2(torch.relu(self.fc2(torch.relu(self.fc1(pooled)))))
 
     @torch.no_grad()
     def cosines(self, embeddings):
-        """(batch, embedding_size) -> (batch, num_speakers)."""
+        """(batch, 6) -> (batch, 5)."""
         rows = self.preLayer(embeddings).unsqueeze(2)
-        return torch.cosine_similarity(rows, self.predictionLayer.W.unsqueeze(0), dim=1)
+        return torch.cosine_similarity(rows, self.predictionLayer["W"].unsqueeze(0), dim=1)
 
 
 def checkpoint_of(network, prefix="", **settings):
-    """What the original code saves of a network, after a step of its optimizer."""
-    optimizer = torch.optim.Adam(network.parameters())
-    sum(parameter.sum() for parameter in network.parameters()).mul(0.0).backward()
-    optimizer.step()
+    """What the original code saves: the model, its optimizer, its settings and how far it is."""
     return {
         "model": {prefix + name: value for name, value in network.state_dict().items()},
-        "optimizer": optimizer.state_dict(),
+        "optimizer": torch.optim.Adam(network.parameters()).state_dict(),
         "settings": argparse.Namespace(**settings),
         "epoch": 3,
         "step": 1200,

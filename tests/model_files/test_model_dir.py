@@ -29,7 +29,8 @@ extractor: !new:local.models.embedding.EmbeddingExtractor
 
 
 def content_of(extractor, step):
-    return {"extractor": extractor.state_dict(), "step": step, "epoch": 1, "eer_percent": 3.5}
+    weights = {"extractor": extractor.state_dict(), "step": step, "epoch": 1}
+    return weights | {"eer_percent": 3.5, "threshold": 0.25}
 
 
 @pytest.fixture
@@ -47,13 +48,21 @@ def extractor():
 def test_model_is_rebuilt_from_its_directory(model_dir, extractor):
     save_weights(model_dir, content_of(extractor, step=7))
     model = load_model(model_dir)
-    features = torch.randn(2, 50, 80)
+    features = torch.randn(2, 50, 80, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = extractor.eval()(features)
         assert torch.equal(model["extractor"].eval()(features), expected)
     assert model["sample_rate"] == 16000 and model["step"] == 7 and model["eer_percent"] == 3.5
+    assert model["threshold"] == 0.25
     waveforms = torch.zeros(1, 16000, dtype=torch.int16)
     assert model["features"](waveforms)[0].shape == (1, 97, 80)
+
+
+def test_weights_of_older_directories_have_no_threshold(model_dir, extractor):
+    content = content_of(extractor, step=7)
+    del content["threshold"]
+    save_weights(model_dir, content)
+    assert load_model(model_dir)["threshold"] is None
 
 
 def test_newest_weights_are_taken_and_few_are_kept(model_dir, extractor):

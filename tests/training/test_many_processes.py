@@ -139,9 +139,10 @@ def test_other_numbers_of_processes_go_on(runs):
     changes = {"batch_size": 6, "grad_accumulation_factor": 1}
     runs.train_together(name, "step", 3, "SIGTERM", "0", **changes)
     assert runs.train(name, "step", 4, "SIGTERM", **changes) == os.EX_TEMPFAIL
-    # Six chunks as before: nothing else has changed.
-    assert re.findall(r"\S.*: .* from now on, .*", runs.printed(name)) == [
-        "local.training.resumable_brain - processes: 1 from now on, 2 before"
+    # Six chunks in an update as before.
+    assert re.findall(r"brain - (.*: .*) from now on, (.*) before", runs.printed(name)) == [
+        ("processes: 1", "2"),
+        ("chunks of batch norm: 6", "3"),
     ]
     changes["batch_size"] = 7
     assert runs.train_together(name, num_processes=3, **changes) == [0, 0, 0]
