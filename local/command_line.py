@@ -200,11 +200,7 @@ def run(main):
             raise
         if _is_lost_connection(error):
             _wait_for_torchrun()
-            _end(
-                1,
-                "The connection to another process is lost, or it no longer answers. Its message, if "
-                "there is one, says why.",
-            )
+            _end(1, "The connection to another process is lost, or it no longer answers.")
         sys.excepthook(*sys.exc_info())
         _end(1, f"{type(error).__name__}: {error}. This ends all processes.")
     _leave_processes()
