@@ -57,6 +57,17 @@ class Runs:
             process.join(60)
         return [process.exitcode for process in started]
 
+    def run_together(self, script_name, arguments, output):
+        """Another script in two processes; returns their exit codes."""
+        arguments, port = list(map(str, arguments)), free_port()
+        started = [
+            start(arguments, None, output, rank, 2, port, script_name=script_name)
+            for rank in range(2)
+        ]
+        for process in started:
+            process.join(60)
+        return [process.exitcode for process in started]
+
     def printed(self, name):
         path = self.folder / f"{name}.log"
         return path.read_text() if path.exists() else ""

@@ -29,7 +29,6 @@ from local.training import checkpoints  # noqa: E402
 from local.training.selecting_brain import SelectingBrain  # noqa: E402
 from local.training.train_log import TrainLog  # noqa: E402
 
-TRAIN = str(ROOT / "recipes" / "train_vgg.py")
 PLACES = {
     "step": ("SpeakerBrain", "fit_batch"),
     "log": (TrainLog, "log"),
@@ -96,15 +95,16 @@ def in_float64(script):
     LogMel.forward = wide
 
 
-def train(arguments, plan):
-    """Runs training with a plan.
+def run(script_name, arguments, plan):
+    """Runs a script of recipes/ with a plan.
 
     Its keys: record, a path; steer, [place, count, action, rank]; float64, whether to compute in
     it; no_batch_norm, whether the embedding's is left out.
     """
     torch.set_num_threads(1)
     speechbrain.utils.logger.get_environment_description = str  # it asks pip for the packages
-    script = runpy.run_path(TRAIN)
+    path = str(ROOT / "recipes" / script_name)
+    script = runpy.run_path(path)
     if "steer" in plan:
         steer(script, *plan["steer"])
     if plan.get("no_batch_norm"):
@@ -113,7 +113,7 @@ def train(arguments, plan):
         in_float64(script)
     if "record" in plan:
         record(script, plan["record"])
-    sys.argv = [TRAIN, *arguments]
+    sys.argv = [path, *arguments]
     command_line.run(script["main"])
 
 
@@ -125,8 +125,16 @@ def forkserver():
     return context
 
 
-def start(arguments, plan=None, output=os.devnull, rank=None, num_processes=1, port=None):
-    """Starts training in a process of the forkserver.
+def start(
+    arguments,
+    plan=None,
+    output=os.devnull,
+    rank=None,
+    num_processes=1,
+    port=None,
+    script_name="train_vgg.py",
+):
+    """Starts a script in a process of the forkserver.
 
     With a rank it is one of several, whose first listens on the port.
     """
@@ -137,20 +145,20 @@ def start(arguments, plan=None, output=os.devnull, rank=None, num_processes=1, p
         environment = {key: str(value) for key, value in places.items()}
         environment["MASTER_ADDR"] = "127.0.0.1"
     process = forkserver().Process(
-        target=_train_apart, args=(arguments, plan or {}, str(output), environment)
+        target=_run_apart, args=(script_name, arguments, plan or {}, str(output), environment)
     )
     process.start()
     return process
 
 
-def _train_apart(arguments, plan, output, environment):
+def _run_apart(script_name, arguments, plan, output, environment):
     with open(output, "a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.environ |= environment
     # Of the data loader's workers; a child takes over the method that it was started by.
     multiprocessing.set_start_method("fork", force=True)
-    train(arguments, plan)
+    run(script_name, arguments, plan)
 
 
 def free_port():
@@ -161,4 +169,4 @@ def free_port():
 
 
 if __name__ == "__main__":
-    train(sys.argv[2:], json.loads(sys.argv[1]))
+    run("train_vgg.py", sys.argv[2:], json.loads(sys.argv[1]))

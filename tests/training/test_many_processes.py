@@ -3,10 +3,10 @@
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import pytest
 from corpora import as_arguments, write_coloured_noise, write_corpus
 from runs import Runs, assert_same
 
+from local.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[2]
-TORCHRUN = str(Path(sys.executable).with_name("torchrun"))
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +33,6 @@ def runs(corpus, tmp_path_factory):
 def expected(runs):
     assert runs.train_together("whole") == [0, 0], runs.printed("whole")
     return runs.result("whole")
-
-
-def torchrun(script, arguments, num_processes=2):
-    command = [TORCHRUN, "--standalone", f"--nproc_per_node={num_processes}", *script, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def steered(*plan):
-    return [
-        str(ROOT / "tests" / "helpers" / "steered.py"),
-        json.dumps({"steer": plan} if plan else {}),
-    ]
 
 
 def recorded(path):
@@ -163,81 +152,61 @@ def test_one_chunk_for_a_batch_norm_is_refused(runs):
     assert runs.printed("few").count("batch_size 2 leaves one chunk for a batch norm") >= 1
 
 
-# With torchrun itself
-
-
-def test_torchrun_passes_on_its_signal(runs, expected):
-    process = torchrun(steered(), runs.arguments("torchrun"))
-    for line in process.stdout:
-        if "Epoch 1" in line:
-            break
-    process.send_signal(signal.SIGTERM)
-    rest = process.communicate(timeout=60)[0]
-    assert process.returncode != 0
-    assert "The same command goes on from there" in rest or "Epoch 2" in rest
-    again = torchrun(steered(), runs.arguments("torchrun"))
-    assert again.wait(60) == 0, again.stdout.read()
-    assert_same(runs.result("torchrun"), expected)
+def test_wrong_lists_are_one_message(runs, tmp_path):
+    (tmp_path / "labels.txt").write_text("s0/u.0 zero -1\n")
+    codes = runs.train_together("wrong", train_labels_path=tmp_path / "labels.txt")
+    assert codes == [1, 1] and "Traceback" not in runs.printed("wrong")
+    # The first process prints it at once, the other one says it a little later with its number.
+    assert runs.printed("wrong").count("\n" + str(tmp_path / "labels.txt:1: label 'zero'")) == 1
+    assert not (runs.folder / "wrong" / "save").exists()
 
 
 def test_mistake_of_one_process_ends_all_with_its_cause(runs):
-    start = time.monotonic()
-    process = torchrun(steered("step", 3, "fail", "1"), runs.arguments("failed"))
-    printed = process.communicate(timeout=60)[0]
-    assert process.returncode != 0 and time.monotonic() - start < 60
-    assert "ZeroDivisionError: a mistake in the recipe" in printed
-    assert "[process 1] ZeroDivisionError: a mistake in the recipe. This ends all" in printed
+    """With torchrun itself; tests/test_slurm.py has it pass on signals."""
+    plan = json.dumps({"steer": ["step", 3, "fail", "1"]})
+    command = [str(Path(sys.executable).with_name("torchrun")), "--standalone"]
+    command += ["--nproc_per_node=2", str(ROOT / "tests" / "helpers" / "steered.py"), plan]
+    command += runs.arguments("failed")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode != 0
+    own, summary = (result.stdout + result.stderr).split("Root Cause")
+    assert "[process 1] ZeroDivisionError: a mistake in the recipe. This ends all" in own
+    assert "ZeroDivisionError: a mistake in the recipe" in summary
 
 
-def test_wrong_lists_are_one_message(runs, tmp_path):
-    (tmp_path / "labels.txt").write_text("s0/u.0 zero -1\n")
-    arguments = runs.arguments("wrong", train_labels_path=tmp_path / "labels.txt")
-    process = torchrun([str(ROOT / "recipes" / "train_vgg.py")], arguments)
-    printed = process.communicate(timeout=60)[0]
-    assert process.returncode != 0
-    own, summary = printed.split("Root Cause")
-    assert own.count("labels.txt:1: label 'zero'") == 1
-    assert summary.count("labels.txt:1: label 'zero'") == 1
-    assert not (runs.folder / "wrong" / "save").exists()
+def run_script(name, arguments):
+    """A script in this process."""
+    runpy.run_path(str(ROOT / "recipes" / name))["main"](list(map(str, arguments)))
 
 
 def test_verification_is_shared_out(runs, expected, corpus, tmp_path):
     settings = {key: path for key, path in corpus.items() if key.startswith("valid")}
     settings |= {"model_dir": runs.folder / "whole", "batch_seconds": 2.0, "device": "cpu"}
-    settings |= {"precision": "fp32"}
-    script = [str(ROOT / "recipes" / "verify.py"), str(ROOT / "hparams" / "verify.yaml")]
-    outputs = {}
-    for num_processes in (1, 2):
-        folder = tmp_path / f"{num_processes}"
-        process = torchrun(script, as_arguments(settings | {"output_dir": folder}), num_processes)
-        printed = process.communicate(timeout=60)[0]
-        assert process.returncode == 0, printed
-        assert printed.count("Metrics:") == 1
-        outputs[num_processes] = [
-            (folder / name).read_text() for name in ("scores.txt", "metrics.json")
-        ]
-    assert outputs[1] == outputs[2]
+    arguments = [ROOT / "hparams" / "verify.yaml", *as_arguments(settings), "--precision", "fp32"]
+    run_script("verify.py", [*arguments, "--output_dir", tmp_path / "one"])
+    arguments += ["--output_dir", tmp_path / "two"]
+    codes = runs.run_together("verify.py", arguments, tmp_path / "log")
+    printed = (tmp_path / "log").read_text()
+    assert codes == [0, 0], printed
+    assert printed.count("Metrics:") == 1
+    for name in ("scores.txt", "metrics.json"):
+        assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
 
 
 def test_embeddings_are_shared_out(runs, expected, corpus, tmp_path):
     (tmp_path / "noise.wav").write_bytes(b"no audio")
-    script = [str(ROOT / "recipes" / "extract_embeddings.py"), str(ROOT / "hparams" / "embed.yaml")]
     settings = {"model_dir": runs.folder / "whole", "batch_seconds": 2.0, "device": "cpu"}
-    settings |= {"alignment": True, "out": tmp_path / "e"}
-    sources = ["--files", corpus["valid_data_dir"], str(tmp_path / "noise.wav")]
-    results = []
-    for num_processes in (1, 2):
-        process = torchrun(script, [*sources, *as_arguments(settings)], num_processes)
-        printed = process.communicate(timeout=60)[0]
-        assert process.returncode == 1 and "20 embeddings: " in printed
-        assert printed.count("1 failed:") == 1 and "noise.wav can't be read as audio" in printed
-        assert "[rank" not in printed  # nor a traceback of the other process
-        results.append([np.load(tmp_path / name) for name in ("e.npz", "e.alignment.npz")])
-        assert sorted(path.name for path in tmp_path.iterdir()) == [
-            "e.alignment.npz",
-            "e.npz",
-            "noise.wav",
-        ]
-    for one, two in zip(*results, strict=True):
+    arguments = [ROOT / "hparams" / "embed.yaml", "--files", corpus["valid_data_dir"]]
+    arguments += [tmp_path / "noise.wav", *as_arguments(settings | {"alignment": True})]
+    with pytest.raises(InputError, match="noise.wav can't be read as audio"):
+        run_script("extract_embeddings.py", [*arguments, "--out", tmp_path / "one"])
+    arguments += ["--out", tmp_path / "two"]
+    codes = runs.run_together("extract_embeddings.py", arguments, tmp_path / "log")
+    printed = (tmp_path / "log").read_text()
+    assert codes == [1, 1] and "20 embeddings: " in printed
+    assert printed.count("1 failed:") == 1 and "noise.wav can't be read as audio" in printed
+    assert "[rank" not in printed  # nor a traceback of the other process
+    for name in ("npz", "alignment.npz"):
+        one, two = (np.load(tmp_path / f"{place}.{name}") for place in ("one", "two"))
         assert list(one) == list(two)
-        assert all(np.array_equal(one[name], two[name]) for name in one)
+        assert all(np.array_equal(one[key], two[key]) for key in one)
