@@ -160,6 +160,7 @@ def _names(num_blocks, pooling):
 def _write_hyperparams(folder, settings):
     """Writes hparams/vgg.yaml with the settings of the published system, and these after them."""
     known = YAML(typ="safe").load(read_text(HPARAMS / "presets" / "paper.yaml"))
-    known |= {"sample_rate": 16000, "num_mels": 80, "score_scale": "heads"}
+    known |= {"sample_rate": 16000, "num_mels": 80}
+    known["extractor"] = {"pooling": {"score_scale": "heads"}}
     resolved = resolve_references(read_text(HPARAMS / "vgg.yaml"), known | settings)
     (folder / "hyperparams.yaml").write_text(resolved.read(), encoding="utf-8")

@@ -154,16 +154,17 @@ def test_training_data_are_counted(card_of, model_dir):
     assert "/home/anna" not in card and str(model_dir.parent) not in card
 
 
-def test_without_a_manifest_the_settings_tell_the_speakers(tmp_path):
-    assert training_data(tmp_path / "none.csv", {"num_speakers": 5994}) == [("speakers", "5,994")]
-    config = {"init_from": "../results/other/", "train_data_dir": None}
-    expected = [("began with the weights of", "`other`")]
-    assert training_data(tmp_path / "none.csv", config) == expected
-    assert training_data(tmp_path / "none.csv", {}) == []
+def test_without_a_manifest_the_classifier_tells_the_speakers(tmp_path):
+    path = tmp_path / "none.csv"
+    assert training_data(path, 5994, {}) == [("speakers", "5,994")]
+    settings = {"init_from": "../results/other/", "train_data_dir": None}
+    assert training_data(path, None, settings) == [("began with the weights of", "`other`")]
+    assert training_data(path, None, {}) == []
 
 
 def test_without_settings_the_card_tells_the_model(card_of, model_dir):
-    (model_dir / "config.pkl").unlink()
+    (model_dir / "hyperparams.yaml").unlink()
+    write_weights(model_dir, classifier=None)
     card = card_of()
     assert "## Training data\n\nNot known.\n" in card
     assert "!new:local.models.vgg.VGG" in card and "batch_size" not in card
