@@ -24,6 +24,8 @@ if __name__ == "__main__":
 import logging
 import os
 
+import numpy as np
+
 from local.atomic import writing
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
@@ -41,7 +43,7 @@ from local.model_files.model_dir import load_model, weight_files
 from local.report.outputs import format_results, write_outputs
 from local.scoring.cohort import choose_cohort
 from local.scoring.cosine import group_means
-from local.scoring.quality import write_quality
+from local.scoring.quality import trial_inputs, write_quality
 from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
 from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
@@ -142,7 +144,8 @@ def score(hparams, model, output_dir, run_opts):
 
 def calibrate(learnt, system, output_dir):
     """The system with log-likelihood ratios in place of scores; writes them as llrs.txt."""
-    llrs = calibration.calibrate_scores(learnt, system.trials, system.scores, system.quality)
+    inputs = trial_inputs(learnt.quality, system.trials, system.scores, system.quality)
+    llrs = calibration.apply(learnt, inputs).astype(np.float32)
     write_scores(output_dir / "llrs.txt", system.trials, llrs)
     return system._replace(name=f"{system.name}, calibrated", scores=llrs)
 

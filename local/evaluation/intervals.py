@@ -26,19 +26,12 @@ BAND_RATES = ndtr(np.linspace(*ndtri((1e-5, 1.0 - 1e-5)), 200))
 
 
 class Intervals(NamedTuple):
-    """What the draws of speakers gave.
+    """What the draws of speakers gave."""
 
-    Arguments
-    ---------
-    draws : dict
-        The name of a figure -> its value in each draw, float64 (num_draws,). Empty if there are
-        too few speakers, or no draws were asked for.
-    band : np.ndarray or None
-        (2, num_rates): lowest and highest miss rate at each of `BAND_RATES`.
-    """
-
+    # The name of a figure -> its value in each draw, float64 (num_draws,). Empty if there are too
+    # few speakers, or no draws were asked for.
     draws: dict
-    band: np.ndarray | None
+    band: np.ndarray | None  # (2, num_rates): lowest and highest miss rate at each of `BAND_RATES`
 
     def limits(self):
         """The name of a figure -> [low, high], plain numbers."""

@@ -15,22 +15,13 @@ from scipy.special import logit
 
 
 class DetectionCurve(NamedTuple):
-    """Both error rates at every threshold where they differ: what all metrics and plots share.
+    """Both error rates at every threshold where they differ: what all metrics and plots share."""
 
-    Arguments
-    ---------
-    thresholds : np.ndarray
-        (num_thresholds,), ascending: each score that occurs (its trials and those above are
-        accepted), and at the end the next number above the highest score (none is accepted).
-    miss : np.ndarray
-        float64 (num_thresholds,), from 0 up to 1.
-    false_alarm : np.ndarray
-        float64 (num_thresholds,), from 1 down to 0.
-    """
-
+    # (num_thresholds,), ascending: each score that occurs (its trials and those above are
+    # accepted), and at the end the next number above the highest score (none is accepted).
     thresholds: np.ndarray
-    miss: np.ndarray
-    false_alarm: np.ndarray
+    miss: np.ndarray  # float64 (num_thresholds,), from 0 up to 1
+    false_alarm: np.ndarray  # float64 (num_thresholds,), from 1 down to 0
 
 
 def detection_curve(scores, is_client):

@@ -157,15 +157,34 @@ def summary_rows(summary):
 
 
 def _line(summary, key, name):
-    decimals, unit = (3, "%") if key.endswith("percent") else (4, " ")
     low_high = summary.get("intervals", {}).get(key)
-    interval = "[{:.{d}f}, {:.{d}f}]".format(*low_high, d=decimals) if low_high else ""
-    threshold = summary.get(f"{key.removesuffix('_percent')}_threshold")
+    interval = f"[{', '.join(number_text(key, end) for end in low_high)}]" if low_high else ""
+    threshold = summary.get(threshold_key(key))
     at = f"at threshold {threshold:.4f}" if threshold is not None else ""
-    return f"{name:<18}{summary[key]:>9.{decimals}f} {unit}  {interval:<18} {at}".rstrip()
+    unit = "%" if key.endswith("_percent") else " "
+    return f"{name:<18}{number_text(key, summary[key]):>9} {unit}  {interval:<18} {at}".rstrip()
 
 
-def write_metrics(path, metrics):
+def number_text(key, value):
+    """A number of a summary as it is shown, without its unit.
+
+    Example
+    -------
+    >>> number_text("num_trials", 1200), number_text("eer_percent", 1.5), number_text("cllr", 0.25)
+    ('1,200', '1.500', '0.2500')
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3f}" if key.endswith("_percent") else f"{value:.4f}"
+
+
+def threshold_key(key):
+    """The key of the threshold of a figure: "eer_threshold" for "eer_percent"."""
+    return f"{key.removesuffix('_percent')}_threshold"
+
+
+def write_json(path, content):
     """Writes a dictionary of plain values as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")

@@ -26,7 +26,7 @@ SEX = {"anna": "F", "bert": "M", "carl": "M", "dora": "F"}
 def rows(grouping, trials=TRIALS, seconds=None):
     """(heading, name) -> the chosen trials."""
     found = grouping.conditions(trials, find_speakers(trials), seconds)
-    return {(c.heading, c.name): np.flatnonzero(c.mask).tolist() for c in found}
+    return {(heading, name): np.flatnonzero(mask).tolist() for heading, name, mask in found}
 
 
 def test_no_grouping_gives_nothing():
