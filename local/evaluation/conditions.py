@@ -1,7 +1,7 @@
 """Trials to groups that are reported apart: by sex, age, length, or what the lists say."""
 
 import logging
-from itertools import chain, islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -115,14 +115,11 @@ def range_names(edges, unit=""):
 
 
 def _check_known(table, names):
-    if not any(name in value_of for value_of in table.values() for name in names):
-        known, wanted = (
-            ", ".join(f"'{name}'" for name in islice(some, 3))
-            for some in (chain(*table.values()), names)
-        )
+    known = set().union(*table.values())
+    if known.isdisjoint(names):
         raise InputError(
             f"the table of speakers says nothing about the speakers of the trials: it knows "
-            f"{known}, they are {wanted}"
+            f"{sorted(known)[:3]}, they are {names[:3]}"
         )
 
 

@@ -117,7 +117,8 @@ def difference(evaluation, reference):
             "difference": evaluation.summary[name] - reference.summary[name],
             "interval": interval(draws[name] - others[name]),
         }
-        for name in draws.keys() & others.keys()
+        for name in draws
+        if name in others
     }
 
 

@@ -92,16 +92,18 @@ def _histogram(evaluation, costs):
 def format_results(output_dir, evaluations, metrics):
     """The text to print: tables with notes, the differences of systems, the paths of the files."""
     parts = []
-    for name, summary in ((e.name, e.summary) for e in evaluations):
-        lines = [name, format_summary(summary), *(f"note: {note}" for note in summary["notes"])]
-        if not summary["is_calibrated"]:
-            lines.append(UNCALIBRATED_NOTE)
-        parts.append("\n".join(lines))
+    for evaluation in evaluations:
+        notes = [f"note: {note}" for note in evaluation.summary["notes"]]
+        if not evaluation.summary["is_calibrated"]:
+            notes.append(UNCALIBRATED_NOTE)
+        parts.append("\n".join([evaluation.name, format_summary(evaluation.summary), *notes]))
     differences = format_differences(metrics)
     parts += [differences] if differences else []
-    files = "metrics.json", "*.png, *.pdf", "report.html"
-    titles = "Metrics:  ", "Pictures: ", "Report:   "
-    parts.append("\n".join(f"{t}{output_dir}/{f}" for t, f in zip(titles, files, strict=True)))
+    parts.append(
+        f"Metrics:  {output_dir}/metrics.json\n"
+        f"Pictures: {output_dir}/*.png, *.pdf\n"
+        f"Report:   {output_dir}/report.html"
+    )
     return "".join(f"\n{part}\n" for part in parts).rstrip()
 
 
