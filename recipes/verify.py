@@ -48,8 +48,6 @@ from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
 from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
 
-# --- scores from a model
-
 
 def load(model_dir, is_default):
     """The model of a directory; a missing default model is told how to train it."""
@@ -136,9 +134,6 @@ def score(hparams, model, output_dir, run_opts):
     write_scores(output_dir / "scores.txt", scored.trials, scores)
     write_quality(output_dir / QUALITY_FILE, scored.trials.utterances, scored.quality)
     return scored
-
-
-# --- evaluation
 
 
 def calibrate(learnt, system, output_dir):

@@ -16,7 +16,7 @@ from local.atomic import read_text
 from local.errors import InputError
 from local.evaluation.cllr import cllr
 from local.evaluation.logistic_regression import fit_llrs
-from local.evaluation.summary import write_json
+from local.evaluation.summary import count, write_json
 from local.scoring.quality import checked_measures, input_names
 
 logger = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ class Calibration(NamedTuple):
     offset: float
     p_target: float  # the prior probability of a client at which it was learnt
     quality: tuple  # the names of the quality measures that it needs
-    # For a person who reads the file: scores (their path), num_clients, num_impostors, cllr_before,
-    # cllr_after.
+    # For a person who reads the file: scores (their path), num_trials, num_clients, num_impostors,
+    # cllr_before, cllr_after.
     learnt_on: dict
 
 
@@ -65,14 +65,9 @@ def fit(inputs, is_client, p_target, quality=(), scores_path=None):
     calibration = Calibration(weights, offset, p_target, tuple(quality), {})
     scores, llrs = inputs[:, 0], apply(calibration, inputs)
     _warn(weights["score"], scores, llrs, is_client)
-    learnt_on = {
-        "scores": None if scores_path is None else str(scores_path),
-        "num_clients": int(np.count_nonzero(is_client)),
-        "num_impostors": int(np.count_nonzero(~is_client)),
-        "cllr_before": cllr(scores, is_client),
-        "cllr_after": cllr(llrs, is_client),
-    }
-    return calibration._replace(learnt_on=learnt_on)
+    costs = {"cllr_before": cllr(scores, is_client), "cllr_after": cllr(llrs, is_client)}
+    path = None if scores_path is None else str(scores_path)
+    return calibration._replace(learnt_on={"scores": path} | count(is_client) | costs)
 
 
 def _warn(weight, scores, llrs, is_client):

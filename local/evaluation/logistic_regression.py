@@ -33,14 +33,6 @@ def fit_llrs(inputs, is_client, p_target):
     weights : np.ndarray
         float64 (num_inputs,). That of an input that is the same in all trials is 0.
     offset : float
-
-    Example
-    -------
-    >>> inputs = np.array([[0.0], [0.0], [1.0], [0.0], [1.0], [1.0]])
-    >>> is_client = np.array([False, False, False, True, True, True])
-    >>> weights, offset = fit_llrs(inputs, is_client, p_target=0.5)
-    >>> (weights + offset).round(6), round(offset, 6)  # log(2/3 / 1/3), log(1/3 / 2/3)
-    (array([0.693147]), -0.693147)
     """
     means = inputs.mean(axis=0)
     deviations = np.array([column.std() if np.ptp(column) else 1.0 for column in inputs.T])

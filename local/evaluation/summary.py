@@ -16,6 +16,9 @@ from local.evaluation.metrics import (
     detection_curve,
 )
 
+# The counts of a summary, and what a table calls them.
+COUNTS = [("num_trials", "trials"), ("num_clients", "  clients"), ("num_impostors", "  impostors")]
+
 
 class Costs(NamedTuple):
     """The priors at which detection costs are reported, and the costs of the two errors."""
@@ -112,34 +115,11 @@ def count(is_client):
 
 
 def format_summary(summary):
-    """The table to print: a line for each figure, aligned, with its interval and threshold.
+    """The table to print: counts, then each figure with its interval and threshold, aligned.
 
-    Arguments
-    ---------
-    summary : dict
-        From `summarise`, or with the intervals of `local.evaluation.evaluate`.
-
-    Example
-    -------
-    >>> print(format_summary(summarise([0.2, 0.4, 0.6, 0.8], [False, True, False, True])))
-    trials                    4
-      clients                 2
-      impostors               2
-    EER                  50.000 %                     at threshold 0.6000
-      of the hull        25.000 %
-    minDCF (p = 0.01)    0.5000                       at threshold 0.8000
-    actDCF (p = 0.01)    1.0000                       at threshold 4.5951
-    minDCF (p = 0.05)    0.5000                       at threshold 0.8000
-    actDCF (p = 0.05)    1.0000                       at threshold 2.9444
-    Cllr                 0.9809
-      minimum            0.5000
+    The summary is that of `summarise`; `local.evaluation.evaluate` adds the intervals.
     """
-    lines = [
-        f"trials            {summary['num_trials']:>9,}",
-        f"  clients         {summary['num_clients']:>9,}",
-        f"  impostors       {summary['num_impostors']:>9,}",
-    ]
-    lines += [_line(summary, *row) for row in summary_rows(summary)]
+    lines = [_line(summary, *row) for row in [*COUNTS, *summary_rows(summary)]]
     if summary.get("num_draws"):
         lines.append(
             f"[95 % intervals, of {summary['num_draws']:,} draws of {summary['num_speakers']} "

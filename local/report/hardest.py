@@ -30,17 +30,10 @@ def hardest_errors(system, folder):
     errors, is_client = {}, system.trials.is_client
     for name, mask, sign in (("impostors", ~is_client, -1.0), ("clients", is_client, 1.0)):
         trials = np.flatnonzero(mask)
-        hardest = trials[_lowest(sign * system.scores[trials])]
+        order = np.argsort(sign * system.scores[trials], kind="stable")
+        hardest = trials[order[:NUM_SHOWN]]
         errors[name] = [_hard_trial(system, trial, folder) for trial in hardest]
     return errors
-
-
-def _lowest(values):
-    """Indices of the lowest values, ascending."""
-    count = min(NUM_SHOWN, len(values))
-    limit = np.partition(values, count - 1)[count - 1]
-    candidates = np.flatnonzero(values <= limit)
-    return candidates[np.argsort(values[candidates], kind="stable")][:count]
 
 
 def _hard_trial(system, trial, folder):

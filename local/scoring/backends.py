@@ -47,7 +47,8 @@ class Plda:
         self.quadratic = 0.5 * (inverse - conditional)
         self.cross = inverse @ between @ conditional
         # The log-likelihood ratio of two embeddings at the mean.
-        self.offset = 0.5 * (_log_det(total) - _log_det(given_other))
+        log_dets = np.linalg.slogdet([total, given_other]).logabsdet
+        self.offset = 0.5 * (log_dets[0] - log_dets[1])
 
     def vectors(self, unit):
         """The vectors of embeddings of length 1, float32 (num_rows, num_values).
@@ -100,7 +101,3 @@ def _trained(values, speakers, rank):
     plda = PLDA(rank_f=rank)
     plda.plda(statistics)
     return plda
-
-
-def _log_det(matrix):
-    return np.linalg.slogdet(matrix)[1]

