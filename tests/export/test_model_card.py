@@ -9,7 +9,7 @@ from systems import drawn_scores, drawn_trials, make_system
 
 from local.data.manifest_files import write_manifest
 from local.errors import InputError
-from local.evaluation.summary import write_metrics
+from local.evaluation.summary import write_json
 from local.export.model_card import read_results, training_data, training_settings, write_card
 from local.export.trained import read_trained, write_model_dir
 from local.report.outputs import metrics_of
@@ -66,7 +66,7 @@ def verified(**summary):
 
 def write_verification(path, metrics):
     path.parent.mkdir(exist_ok=True)
-    write_metrics(path, metrics)
+    write_json(path, metrics)
 
 
 def test_front_matter_leaves_the_licence_to_the_user(card_of):

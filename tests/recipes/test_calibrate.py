@@ -136,7 +136,8 @@ def test_the_prior_of_another_operating_point_is_reported(scores_path, capsys):
 def test_quality_measures_beside_the_scores(scores_path, given, used):
     rng = np.random.default_rng(0)
     seconds, means = rng.uniform(1, 9, size=(2, len(TRIALS.utterances)))
-    write_quality(scores_path.with_name("quality.txt"), TRIALS.utterances, seconds, means)
+    quality = {"seconds": seconds, "cohort_mean": means}
+    write_quality(scores_path.with_name("quality.txt"), TRIALS.utterances, quality)
     calibrate(scores=scores_path, quality=given)
     learnt = calibration.load(scores_path.with_name("calibration.json"))
     assert list(learnt.weights) == ["score", *used]
@@ -150,7 +151,8 @@ def test_quality_measures_beside_the_scores(scores_path, given, used):
 def test_quality_file_from_elsewhere(scores_path, tmp_path):
     (tmp_path / "other").mkdir()
     path = tmp_path / "other" / "measures.txt"
-    write_quality(path, TRIALS.utterances[::-1], np.linspace(1, 5, len(TRIALS.utterances)))
+    quality = {"seconds": np.linspace(1, 5, len(TRIALS.utterances))}
+    write_quality(path, TRIALS.utterances[::-1], quality)
     calibrate(scores=scores_path, quality="log_seconds", quality_file=path)
     assert calibration.load(tmp_path / "calibration.json").quality == ("log_seconds",)
     with pytest.raises(InputError, match="cohort_mean is not known.*with a cohort"):
