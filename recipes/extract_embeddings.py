@@ -185,12 +185,12 @@ def extract(hparams, model, recorder, folder, run_opts):
 def main(arguments):
     """Embeds recordings with a model."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    runtime.keep_freed_memory()
     _, hparams, run_opts, _ = command_line.load_hparams(arguments, repeatable="files")
     if isinstance(hparams["files"], str):
         hparams["files"] = [hparams["files"]]
     out, _ = split_format(hparams["out"], hparams["format"])
     run_opts = processes.join_processes(run_opts)
+    runtime.keep_freed_memory(run_opts.device)
     model, recorder = load(hparams)
     folder = processes.on_first(lambda: make_folder(out))
     try:

@@ -219,7 +219,6 @@ def scored_systems(hparams, has_default_model, output_dir, run_opts):
 def main(arguments):
     """Scores trials, or reads scores, and evaluates them."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    runtime.keep_freed_memory()
     _, hparams, run_opts, overrides = command_line.load_hparams(arguments, repeatable="scores")
     hparams["scores"] = as_tuple(hparams["scores"])
     output_dir = results_dir(hparams)
@@ -227,6 +226,7 @@ def main(arguments):
     evaluator = evaluator_of(hparams, progress=not run_opts.noprogressbar)
     learnt = calibration.load(hparams["calibration"]) if hparams["calibration"] else None
     run_opts = processes.join_processes(run_opts)
+    runtime.keep_freed_memory(run_opts.device)
     has_default_model = "model_dir" not in overrides
     systems, details = scored_systems(hparams, has_default_model, output_dir, run_opts)
     if processes.rank() > 0:

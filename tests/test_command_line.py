@@ -76,7 +76,7 @@ def test_setting_under_its_old_name(tmp_path, old, new):
 
 
 def test_unknown_override_is_named(yaml_path):
-    with pytest.raises(InputError, match="widht: .*some.yaml has no such setting .do you mean width"):
+    with pytest.raises(InputError, match="widht: .*some.yaml has no such setting .*width"):
         load(yaml_path, "--widht", "3")
 
 
