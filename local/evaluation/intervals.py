@@ -76,11 +76,13 @@ def find_intervals(curve, trials, scores, speakers, costs, num_draws, progress=F
         Of the draws that have trials of both classes: `NO_INTERVALS` if fewer than half do, or if
         there are fewer than 5 speakers.
     """
-    num_speakers, of_sides = _renumbered(speakers.of_utterance, trials)
-    if num_speakers < MIN_SPEAKERS:
+    sides = np.stack([trials.enrol, trials.test])
+    # Numbers of the speakers that occur in these trials.
+    numbers, of_sides = np.unique(speakers.of_utterance[sides], return_inverse=True)
+    if len(numbers) < MIN_SPEAKERS:
         return NO_INTERVALS
     drawn_trials = DrawnTrials(curve.thresholds, scores, trials.is_client, of_sides)
-    all_counts = speaker_counts(num_speakers, num_draws)
+    all_counts = speaker_counts(len(numbers), num_draws)
     rows, misses = [], []
     for counts in tqdm(all_counts, "intervals", num_draws, leave=False, disable=not progress):
         draw = drawn_trials.draw(counts)
@@ -92,13 +94,6 @@ def find_intervals(curve, trials, scores, speakers, costs, num_draws, progress=F
         return NO_INTERVALS
     draws = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return Intervals(draws, np.percentile(misses, PERCENTILES, axis=0))
-
-
-def _renumbered(of_utterance, trials):
-    """The number of speakers that occur in the trials, and their numbers for both sides."""
-    sides = np.stack([of_utterance[trials.enrol], of_utterance[trials.test]])
-    occurs = np.bincount(sides.ravel()) > 0
-    return np.count_nonzero(occurs), (np.cumsum(occurs) - 1)[sides]
 
 
 def _first_points(curve, rates):
