@@ -45,15 +45,6 @@ class EspeakVoice:
     ------
     InputError
         If espeak-ng is missing or can't be loaded, or there is no such accent or variant.
-
-    Example
-    -------
-    >>> import pathlib, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     voice = EspeakVoice("en-us", "f1", pathlib.Path(folder), seed=0)
-    ...     samples = voice.speak("Good morning, everybody.", pitch=50, words_per_minute=170)
-    >>> samples.dtype, len(samples) > SAMPLE_RATE
-    (dtype('int16'), True)
     """
 
     def __init__(self, accent, variant, folder, seed):
@@ -73,20 +64,10 @@ class EspeakVoice:
         ctypes.CDLL(None).srand(seed)
 
     def speak(self, text, pitch, words_per_minute):
-        """Says a text.
+        """Says a text: int16 (samples,) at SAMPLE_RATE.
 
-        Arguments
-        ---------
-        text : str
-        pitch : int
-            0 to 100 on espeak-ng's scale, where 50 is the voice's own pitch.
-        words_per_minute : int
-            80 to 450.
-
-        Returns
-        -------
-        samples : (samples,) np.ndarray of int16
-            At SAMPLE_RATE.
+        The pitch is 0 to 100 on espeak-ng's scale, where 50 is the voice's own; words_per_minute
+        is 80 to 450.
         """
         self._chunks.clear()
         for parameter, value in ((_RATE, words_per_minute), (_VOLUME, _QUIET), (_PITCH, pitch)):

@@ -17,21 +17,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from local import command_line
 from local.atomic import writing
 from local.audio.recordings import find_utterances
 from local.corpora.lists import choose_trials, write_lines, write_lists
 from local.errors import InputError
 
 
-def main(arguments=None):
-    """Writes the lists that the command line asks for; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        _make_lists(**vars(options))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def main(arguments):
+    """Writes the lists that the command line asks for."""
+    _make_lists(**vars(_parser().parse_args(arguments)))
 
 
 def split_speakers(utterances, trial_speakers, rng):
@@ -133,4 +128,4 @@ def _parser():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

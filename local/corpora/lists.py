@@ -48,10 +48,7 @@ def write_lists(out_dir, training, clients, impostors):
     clients, impostors : list of (str, str)
         Pairs of paths.
 
-    Returns
-    -------
-    files : list of pathlib.Path
-        train_labels.txt, valid_clients.txt and valid_impostors.txt.
+    Returns the paths of train_labels.txt, valid_clients.txt and valid_impostors.txt.
     """
     labels = [f"{path} {label} -1" for label, paths in enumerate(training) for path in paths]
     lists = {

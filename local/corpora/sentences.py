@@ -18,18 +18,9 @@ _JOINS = "and then|while|because|but|although|so".split("|")
 
 
 def unique_sentences(count, rng):
-    """Invents different sentences.
+    """Invents `count` different sentences, of the many millions that there are.
 
-    Arguments
-    ---------
-    count : int
-        How many; there are many millions.
-    rng : random.Random
-
-    Returns
-    -------
-    sentences : list of str
-        Of 10 to 22 words, about 2 to 8 seconds of speech.
+    Each has 10 to 22 words, about 2 to 8 seconds of speech. `rng` is a random.Random.
 
     Example
     -------

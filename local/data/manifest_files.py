@@ -1,6 +1,7 @@
 """Manifests to rows and back: SpeechBrain's CSV, a row for each utterance.
 
-SpeechBrain reads them with `DynamicItemDataset.from_csv(path, replacements=KEEP_DOLLARS)`.
+SpeechBrain reads them, too, but takes `$name` in a path for a variable unless its `replacements`
+give it back.
 """
 
 import csv
@@ -9,16 +10,6 @@ from local.atomic import replacing
 from local.errors import InputError
 
 COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
-
-
-class _KeepDollars(dict):
-    def __missing__(self, name):
-        return f"${name}"
-
-
-# SpeechBrain replaces `$name` in a CSV as a variable and can't escape it. With these replacements
-# it stays as it is, so that a path may hold a dollar sign.
-KEEP_DOLLARS = _KeepDollars()
 
 
 def read_manifest(path):

@@ -149,9 +149,7 @@ def prepare_recordings(
     problems : local.errors.Problems
         Gets what is wrong with the others.
 
-    Returns
-    -------
-    manifest : Manifest
+    Returns a Manifest.
     """
     ids, names, places = recordings
     utterances = _Utterances(ids, names, [""] * len(ids), places.__getitem__)

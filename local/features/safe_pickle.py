@@ -63,15 +63,6 @@ def load_array(path):
     ------
     InputError
         If the file can't be read, is damaged, or holds anything else, which is not executed.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/a.pickle"
-    >>> with open(path, "wb") as file:
-    ...     pickle.dump(np.ones((80, 3)), file)
-    >>> load_array(path).shape
-    (80, 3)
     """
     try:
         with open(path, "rb") as file:

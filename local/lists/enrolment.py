@@ -57,17 +57,6 @@ def enrol_models(trials, path):
     InputError
         If the file is wrong; if a model of the trials isn't in it, has the name of a test
         utterance, or is tested with an utterance that it was enrolled from.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/models.txt"
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("anna anna/1 anna/2\\n")
-    >>> trials = Trials(["anna", "anna/3"], *np.array([[0], [1]]), np.array([True]), [("t", 1)] * 2)
-    >>> enrolment = enrol_models(trials, path)
-    >>> enrolment.utterances, enrolment.members
-    (['anna/1', 'anna/2', 'anna/3'], [[0, 1], [2]])
     """
     models = _read_models(path)
     used, tested = np.unique(trials.enrol), np.unique(trials.test)

@@ -51,16 +51,6 @@ def read_labels(path):
         With all problems: a missing or empty file, a wrong number of fields, a third field other
         than -1, a label that isn't a whole number from 0 on, a repeated path; and, if there are
         none of these, a gap in the labels, or only one speaker.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/labels.txt"
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("anna/1 0 -1\\nbert/1 1 -1\\n")
-    >>> labels = read_labels(path)
-    >>> labels.names, list(labels.speakers)
-    (['anna/1', 'bert/1'], [0, 1])
     """
     problems = Problems()
     labels = Labels(path, [], array("q"), array("q"))

@@ -83,16 +83,6 @@ def read_trials(clients_path, impostors_path):
         If a file or a line is wrong, if only one of the files has conditions, if both sides of a
         trial are one utterance, or if a pair is a client and an impostor trial. Repeated pairs
         only cause a warning.
-
-    Example
-    -------
-    >>> import pathlib, tempfile
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "clients.txt").write_text("anna/1 anna/2\\n")
-    >>> _ = (folder / "impostors.txt").write_text("anna/1 bert/1\\n")
-    >>> trials = read_trials(folder / "clients.txt", folder / "impostors.txt")
-    >>> trials.utterances, trials.test.tolist(), trials.is_client.tolist()
-    (['anna/1', 'anna/2', 'bert/1'], [1, 2], [True, False])
     """
     problems = Problems()
     if os.path.realpath(clients_path) == os.path.realpath(impostors_path):
