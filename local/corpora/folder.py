@@ -29,26 +29,11 @@ def main(arguments):
     _make_lists(**vars(_parser().parse_args(arguments)))
 
 
-def split_speakers(utterances, trial_speakers, rng):
-    """Splits speakers into those to train on and those for the trials.
+def _split_speakers(utterances, trial_speakers, rng):
+    """Splits speakers into two or more to train on and two or more for the trials.
 
-    Arguments
-    ---------
-    utterances : dict
-        Speaker -> list of names. Trials are only made of speakers with two utterances or more.
-    trial_speakers : float
-        The number of speakers for trials or, if below 1, their share (of at least two speakers).
-    rng : random.Random
-
-    Returns
-    -------
-    training, trials : dict
-        As `utterances`, with two speakers or more in each.
-
-    Raises
-    ------
-    InputError
-        If there are too few speakers.
+    Both are dictionaries like `utterances`, speaker -> list of names. Trials are only made of
+    speakers with two utterances or more.
     """
     is_share = 0 < trial_speakers < 1
     wanted = max(2, round(trial_speakers * len(utterances))) if is_share else int(trial_speakers)
@@ -76,7 +61,7 @@ def _make_lists(folder, out_dir, trial_speakers, trials, seed):
     if trials < 1:
         raise InputError(f"--trials {trials}: at least 1 is needed")
     rng = random.Random(seed)
-    training, others = split_speakers(find_utterances(folder), trial_speakers, rng)
+    training, others = _split_speakers(find_utterances(folder), trial_speakers, rng)
     clients, impostors = choose_trials(others, trials, rng)
     with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)

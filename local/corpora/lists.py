@@ -16,7 +16,6 @@ def choose_trials(utterances, count, rng):
     count : int
         How many trials of each kind; fewer come back where there are no more pairs.
     rng : random.Random
-        Source of the choices.
 
     Returns
     -------

@@ -15,15 +15,8 @@ COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
 def read_manifest(path):
     """Yields the rows of a manifest one by one, as there may be millions.
 
-    Yields
-    ------
-    row : dict
-        Text, with `COLUMNS` as keys.
-
-    Raises
-    ------
-    InputError
-        If the file can't be read, or is no manifest.
+    A row is a dictionary of text, with `COLUMNS` as keys. Raises an InputError if the file can't
+    be read, or is no manifest.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:

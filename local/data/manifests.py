@@ -24,38 +24,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was written, and what is in it.
-
-    Arguments
-    ---------
-    path : Path
-    num_utterances : int
-    num_speakers : int
-        0 for trials, which don't name speakers.
-    seconds : float
-        Of all utterances together.
-    num_resampled, num_downmixed : int
-        Utterances at another rate, and with more than one channel.
-    """
+    """A manifest that was written, and what is in it."""
 
     path: Path
     num_utterances: int
-    num_speakers: int
-    seconds: float
-    num_resampled: int
-    num_downmixed: int
+    num_speakers: int  # 0 for trials, which don't name speakers
+    seconds: float  # of all utterances together
+    num_resampled: int  # utterances at another rate
+    num_downmixed: int  # utterances with more than one channel
 
 
 class _Utterances(NamedTuple):
-    """What a list says of each utterance: its ID, the name of its file, its speaker.
-
-    `place(index)` is the (path, line) that mentions it.
-    """
+    """What a list says of each utterance."""
 
     ids: Sequence
-    names: Sequence
+    names: Sequence  # of the files
     speakers: Sequence
-    place: Callable
+    place: Callable  # index -> the (path, line) that mentions it
 
 
 def prepare_training(

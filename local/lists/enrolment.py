@@ -12,24 +12,12 @@ from local.lists.trials import Trials
 
 
 class Enrolment(NamedTuple):
-    """Trials, the utterances to embed for them, and the utterances that make up each side.
+    """Trials, the utterances to embed for them, and the utterances that make up each side."""
 
-    Arguments
-    ---------
-    trials : local.lists.trials.Trials
-        Its `utterances` are the sides of trials: models and test utterances.
-    utterances : list of str
-        Each once.
-    places : list of tuple
-        (path, line) where each utterance is mentioned first.
-    members : list of list of int
-        The indices of the utterances of each side.
-    """
-
-    trials: Trials
-    utterances: list
-    places: list
-    members: list
+    trials: Trials  # its `utterances` are the sides of trials: models and test utterances
+    utterances: list  # the name of each utterance once
+    places: list  # (path, line) where each utterance is mentioned first
+    members: list  # for each side, the list of the indices of its utterances
 
 
 def single_utterances(trials):

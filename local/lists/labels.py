@@ -14,24 +14,12 @@ _MAX_LISTED = 5
 
 @dataclass(frozen=True)
 class Labels:
-    """The utterances of a label file.
+    """The utterances of a label file."""
 
-    Arguments
-    ---------
-    path : str or Path
-        The label file.
-    names : list of str
-        The path of each utterance, without extension.
-    speakers : array of int
-        The label of each utterance, from 0 to the number of speakers - 1.
-    lines : array of int
-        The line of each utterance, from 1.
-    """
-
-    path: str
-    names: list
-    speakers: array
-    lines: array
+    path: str  # or Path, of the label file
+    names: list  # the path of each utterance, without extension
+    speakers: array  # the label of each utterance, from 0 to the number of speakers - 1
+    lines: array  # the line of each utterance, from 1
 
 
 def read_labels(path):

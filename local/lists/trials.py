@@ -19,31 +19,17 @@ _WITH_ARTICLE = {True: "a client", False: "an impostor"}
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Trials as indices into the list of their utterances.
+    """Trials as indices into the list of their utterances."""
 
-    Arguments
-    ---------
-    utterances : list of str
-        The name of each utterance once, in the order in which the files mention them.
-    enrol, test : np.ndarray
-        int32 (num_trials,): the two sides of each trial, as indices into `utterances`.
-    is_client : np.ndarray
-        bool (num_trials,): True where both sides are one speaker.
-    places : list of tuple
-        (path, line) where each utterance is mentioned first.
-    condition_names : list of str
-        The name of each condition once.
-    condition : np.ndarray, optional
-        int32 (num_trials,): the condition of each trial, as an index into `condition_names`;
-        None if the files name none.
-    """
-
-    utterances: list
+    utterances: list  # the name of each once, in the order in which the files mention them
+    # int32 (num_trials,): the two sides of each trial, as indices into `utterances`.
     enrol: np.ndarray
     test: np.ndarray
-    is_client: np.ndarray
-    places: list
-    condition_names: list = field(default_factory=list)
+    is_client: np.ndarray  # bool (num_trials,): True where both sides are one speaker
+    places: list  # (path, line) where each utterance is mentioned first
+    condition_names: list = field(default_factory=list)  # each once
+    # int32 (num_trials,): that of each trial, as an index into `condition_names`; None if the
+    # files name none.
     condition: np.ndarray | None = None
 
     def __len__(self):
