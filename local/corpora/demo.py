@@ -74,18 +74,9 @@ def make_if_missing(settings):
 def make_corpus(out_dir, settings, workers=1):
     """Makes the corpus, complete or not at all; returns whether it was not there already.
 
-    Arguments
-    ---------
-    out_dir : pathlib.Path
-        A demo corpus of other settings that is there is replaced.
-    settings : Settings
-    workers : int
-        How many processes record. The bytes do not depend on it.
-
-    Raises
-    ------
-    InputError
-        If the settings can't be met, or out_dir holds something else or can't be written.
+    A demo corpus of other Settings that is at the pathlib.Path `out_dir` is replaced. As many
+    processes as `workers` record; the bytes do not depend on it. Raises an InputError if the
+    settings can't be met, or out_dir holds something else or can't be written.
     """
     _check(settings)
     description = json.dumps(describe(settings), indent=2)

@@ -39,12 +39,9 @@ class EspeakVoice:
     folder : pathlib.Path
         An existing folder, in which the voice makes a folder for its copy of the library.
     seed : int
-        Seed of the noise in the voice (breath, roughness).
+        Of the noise in the voice (breath, roughness).
 
-    Raises
-    ------
-    InputError
-        If espeak-ng is missing or can't be loaded, or there is no such accent or variant.
+    Raises an InputError if espeak-ng is missing or can't be loaded, or there is no such voice.
     """
 
     def __init__(self, accent, variant, folder, seed):
@@ -53,7 +50,10 @@ class EspeakVoice:
         if not os.path.isfile(os.path.join(data_path, "voices", "!v", variant)):
             raise InputError(f"espeak-ng has no voice variant '{variant}' in {data_path}/voices/!v")
         home = Path(tempfile.mkdtemp(dir=folder))
-        self._library = _load_copy(library_path, home / "library")
+        try:
+            self._library = ctypes.CDLL(shutil.copy(library_path, home / "library"))
+        except OSError as error:
+            raise InputError(f"espeak-ng's {library_path} can't be loaded: {error}") from error
         self._chunks = []
         self._callback = _Callback(self._keep)  # held here: it must live as long as the library
         # A link, because espeak-ng cuts paths at 160 characters and the package's may be longer.
@@ -104,9 +104,3 @@ def find_espeak():
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
 
 
-def _load_copy(library_path, copy):
-    shutil.copy(library_path, copy)
-    try:
-        return ctypes.CDLL(str(copy))
-    except OSError as error:
-        raise InputError(f"espeak-ng's library {library_path} can't be loaded: {error}") from error

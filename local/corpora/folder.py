@@ -26,7 +26,25 @@ from local.errors import InputError
 
 def main(arguments):
     """Writes the lists that the command line asks for."""
-    _make_lists(**vars(_parser().parse_args(arguments)))
+    options = _parser().parse_args(arguments)
+    if options.trials < 1:
+        raise InputError(f"--trials {options.trials}: at least 1 is needed")
+    rng = random.Random(options.seed)
+    utterances = find_utterances(options.folder)
+    training, others = _split_speakers(utterances, options.trial_speakers, rng)
+    clients, impostors = choose_trials(others, options.trials, rng)
+    out_dir = options.out_dir
+    with writing(out_dir):
+        out_dir.mkdir(parents=True, exist_ok=True)
+    lists = write_lists(out_dir, list(training.values()), clients, impostors)
+    speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
+    speakers_path = write_lines(out_dir / "speakers.txt", speakers)
+    num_utterances = sum(map(len, training.values()))
+    print(f"{lists[0]}: {num_utterances} utterances of {len(training)} speakers")
+    print(f"{lists[1]}: {len(clients)} trials of {len(others)} other speakers")
+    print(f"{lists[2]}: {len(impostors)} trials of the same")
+    print(f"{speakers_path}: the speaker of each label")
+    print(f"To train:\n  {_train_command(options.folder, lists)}")
 
 
 def _split_speakers(utterances, trial_speakers, rng):
@@ -55,25 +73,6 @@ def _split_speakers(utterances, trial_speakers, rng):
     for_trials = sorted(rng.sample(eligible, wanted))
     training = {name: own for name, own in utterances.items() if name not in for_trials}
     return training, {name: utterances[name] for name in for_trials}
-
-
-def _make_lists(folder, out_dir, trial_speakers, trials, seed):
-    if trials < 1:
-        raise InputError(f"--trials {trials}: at least 1 is needed")
-    rng = random.Random(seed)
-    training, others = _split_speakers(find_utterances(folder), trial_speakers, rng)
-    clients, impostors = choose_trials(others, trials, rng)
-    with writing(out_dir):
-        out_dir.mkdir(parents=True, exist_ok=True)
-    lists = write_lists(out_dir, list(training.values()), clients, impostors)
-    speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
-    speakers_path = write_lines(out_dir / "speakers.txt", speakers)
-    num_utterances = sum(map(len, training.values()))
-    print(f"{lists[0]}: {num_utterances} utterances of {len(training)} speakers")
-    print(f"{lists[1]}: {len(clients)} trials of {len(others)} other speakers")
-    print(f"{lists[2]}: {len(impostors)} trials of the same")
-    print(f"{speakers_path}: the speaker of each label")
-    print(f"To train:\n  {_train_command(folder, lists)}")
 
 
 def _train_command(folder, lists):
