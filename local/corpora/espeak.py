@@ -102,5 +102,3 @@ def find_espeak():
             "it: python -m pip install espeakng-loader==0.2.4"
         ) from None
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
-
-

@@ -21,13 +21,6 @@ def unique_sentences(count, rng):
     """Invents `count` different sentences, of the many millions that there are.
 
     Each has 10 to 22 words, about 2 to 8 seconds of speech. `rng` is a random.Random.
-
-    Example
-    -------
-    >>> import random
-    >>> sentences = unique_sentences(1000, random.Random(0))
-    >>> len(set(sentences))
-    1000
     """
     sentences = {}  # unlike a set, a dictionary keeps the order
     while len(sentences) < count:

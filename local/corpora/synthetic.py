@@ -74,14 +74,7 @@ def describe(settings):
 
 
 def cast_speakers(settings):
-    """The speakers of training, then those of the trials; no two say the same sentence.
-
-    Example
-    -------
-    >>> first, *others = cast_speakers(Settings())
-    >>> len(others), len(first.sentences)
-    (63, 12)
-    """
+    """The speakers of training, then those of the trials; no two say the same sentence."""
     rng = random.Random(settings.seed)
     voices = rng.sample(VOICES, settings.train_speakers + settings.trial_speakers)
     sentences = unique_sentences(len(voices) * settings.utterances, rng)

@@ -98,22 +98,10 @@ def prepare_trials(
 ):
     """Checks the audio of trials, and writes a manifest with each utterance once.
 
-    Arguments
-    ---------
-    trials : local.lists.trials.Trials or local.lists.enrolment.Enrolment
-        Its `utterances` are looked up.
-    data_dir, manifest_path, sample_rate, min_seconds, progress, kind
-        As for `prepare_training`.
-
-    Returns
-    -------
-    manifest : Manifest
-        In the order of `trials.utterances`, with an empty `spk_id`.
-
-    Raises
-    ------
-    InputError
-        With all problems of the audio, each with the place where a trial mentions it first.
+    `trials` are Trials or an Enrolment, whose `utterances` are looked up; the other arguments are
+    as for `prepare_training`. Returns a Manifest in the order of the utterances, with an empty
+    `spk_id`. Raises an InputError with all problems of the audio, each with the place where a trial
+    mentions it first.
     """
     names = trials.utterances
     utterances = _Utterances(names, names, [""] * len(names), trials.places.__getitem__)
