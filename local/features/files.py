@@ -92,18 +92,20 @@ def read_features(path, start=0, stop=None):
 def _read_npy(path, start, stop):
     """What np.load(path, mmap_mode="r")[start:stop] gives, in a tenth of the time."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            layout = _layout(file.read(_HEADER_BYTES))
-            if layout is None:
-                return np.array(_opened(path)[start:stop])
-            (num_frames, num_mels), dtype, offset = layout
-            stop = num_frames if stop is None else min(stop, num_frames)
-            log_mel = np.empty((max(0, stop - start), num_mels), dtype)
-            file.seek(offset + start * num_mels * dtype.itemsize)
-            num_read = file.readinto(log_mel)
-            return log_mel[: num_read // max(1, num_mels * dtype.itemsize)]
+        file = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
+    try:
+        layout = _layout(os.pread(file, _HEADER_BYTES, 0))
+        if layout is None:
+            return np.array(_opened(path)[start:stop])
+        (num_frames, num_mels), dtype, offset = layout
+        stop = num_frames if stop is None else min(stop, num_frames)
+        log_mel = np.empty((max(0, stop - start), num_mels), dtype)
+        num_read = os.preadv(file, [log_mel], offset + start * num_mels * dtype.itemsize)
+        return log_mel[: num_read // max(1, num_mels * dtype.itemsize)]
+    finally:
+        os.close(file)
 
 
 @lru_cache(maxsize=10_000)
