@@ -217,11 +217,12 @@ def test_a_model_of_stored_features_verifies_audio_against_its_cohort(extract, t
     extract(**corpus)
     stored = {"train_on": "features", "feature_dir": tmp_path / "features"}
     # Long enough for embeddings that differ.
-    stored |= {"number_of_epochs": 10, "average_decay": 0}
+    stored |= {"number_of_epochs": 10, "average_decay": 0, "num_workers": 0}
     train(corpus | stored | {"out_dir": tmp_path / "out"})
     main = runpy.run_path(str(ROOT / "recipes" / "verify.py"))["main"]
     trials = {name: path for name, path in corpus.items() if name.startswith("valid")}
     settings = trials | {"model_dir": tmp_path / "out", "score_norm": "s", "device": "cpu"}
+    settings |= {"num_workers": 0, "bootstrap_draws": 20}
     main([str(ROOT / "hparams" / "verify.yaml"), "--noprogressbar", *as_arguments(settings)])
     assert (tmp_path / "out" / "verification" / "scores.txt").is_file()
 
