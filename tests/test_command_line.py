@@ -161,6 +161,8 @@ def test_end_of_one_of_many_processes(error, shown, rank, monkeypatch, tmp_path,
     monkeypatch.setattr(command_line.signal, "signal", lambda number, handler: None)
     monkeypatch.setattr(command_line.logging, "shutdown", lambda: None)
     monkeypatch.setattr(command_line.os, "_exit", sys.exit)
+    # SpeechBrain replaces it when an experiment begins.
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
 
     def main(arguments):
         raise error
