@@ -136,7 +136,8 @@ run_stages() {
 
 run_tests() {
   prepare_environment requirements.txt requirements-dev.txt
-  exec "$PYTHON" -m pytest "$@"
+  # A test file at a time to each core: its tests share what they have trained.
+  exec "$PYTHON" -m pytest -n auto --dist loadscope "$@"
 }
 
 # --- command line

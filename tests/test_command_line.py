@@ -3,12 +3,15 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from local import command_line
 from local.errors import InputError
 from local.machine.signals import Stopped
+
+SCRIPTS = sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.py"))
 
 
 @pytest.fixture
@@ -192,3 +195,11 @@ def test_help_lists_the_settings_without_loading_torch(script, setting, pytestco
     assert f"python recipes/{script}.py" in result.stdout
     assert f"--{setting}" in result.stdout
     assert "torch loaded: False" in result.stdout
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_says_from_anywhere_what_it_takes(path, tmp_path):
+    command = [sys.executable, path, "-h"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0 and not result.stderr
+    assert path.name in result.stdout and "--" in result.stdout

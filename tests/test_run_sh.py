@@ -16,7 +16,7 @@ echo "$*" >> "$RECIPE/calls"
 if [[ -n ${FAIL_ON-} && $* == *"$FAIL_ON"* ]]; then exit 7; fi
 case "$1 $2" in
   "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/ruff" ;;
-  "-m pytest") echo "3 passed" ;;
+  "-m pytest"*) echo "3 passed" ;;
   "-c import sys; print(sys.version)") echo "version of $(cat "$0.version" 2>/dev/null)" ;;
 esac
 """
@@ -204,7 +204,7 @@ def test_tests_run_in_the_development_environment(recipe_with_python):
     assert calls(recipe_with_python) == [
         "-m venv .venv",
         f"{INSTALL} requirements-dev.txt",
-        "-m pytest -k some name",
+        "-m pytest -n auto --dist loadscope -k some name",
     ]
     assert result.stdout.endswith("3 passed\n")
 
@@ -220,7 +220,7 @@ def test_ci_runs_the_tests_and_checks_the_style(recipe_with_python):
     environment = {"PATH": f"{recipe}/bin", "RECIPE": str(recipe)}
     subprocess.run([recipe / ".ci/run", "--python", "python3"], env=environment, check=True)
     assert [call.strip() for call in calls(recipe)[-3:]] == [
-        "-m pytest",
+        "-m pytest -n auto --dist loadscope",
         "check .",
         "format --check .",
     ]

@@ -4,8 +4,6 @@ import functools
 import os
 import pickle
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from corpora import TINY, as_arguments, write_corpus, write_voice
+from runs import run_apart
 
 from local.audio.reading import read_audio
 from local.audio.table import AUDIO
@@ -58,15 +57,10 @@ def test_a_list_from_another_directory(tmp_path):
     write_voice(tmp_path / "audio/a.wav", 100)
     write_voice(tmp_path / "audio/b/1.2.flac", 120, seconds=0.4, sample_rate=8000)
     (tmp_path / "files.lst").write_text("a\nb/1.2\n")
-    script = ROOT / "recipes" / "extract_features.py"
-    result = subprocess.run(
-        [sys.executable, script, YAML, "-i", "files.lst", "--data_dir", "audio"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "Features of 2 recordings written, 0 were there." in result.stdout
+    arguments = [YAML, "-i", "files.lst", "--data_dir", "audio"]
+    code, printed = run_apart("extract_features.py", arguments, tmp_path)
+    assert code == 0, printed
+    assert "Features of 2 recordings written, 0 were there." in printed
     # Beside the audio.
     for name, extension in (("a", ".wav"), ("b/1.2", ".flac")):
         stored = read_features(tmp_path / "audio" / f"{name}.npy")
