@@ -28,26 +28,13 @@ KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold")
 
 
 class Trained(NamedTuple):
-    """A model directory that was read.
-
-    Arguments
-    ---------
-    folder : Path
-    model : dict
-        From `local.model_files.model_dir.load_model`, in evaluation mode.
-    weights : dict
-        What the newest weights hold of `KEPT`; the threshold is always there.
-    settings : dict
-        The settings of the training; empty if they are not known.
-    classifier : SpeakerClassifier or None
-        That of the training speakers, if the weights hold one.
-    """
+    """A model directory that was read."""
 
     folder: Path
-    model: dict
-    weights: dict
-    settings: dict
-    classifier: SpeakerClassifier | None
+    model: dict  # from `local.model_files.model_dir.load_model`, in evaluation mode
+    weights: dict  # what the newest weights hold of `KEPT`; the threshold is always there
+    settings: dict  # of the training; empty if they are not known
+    classifier: SpeakerClassifier | None  # of the training speakers, if the weights hold one
 
 
 def read_trained(model_dir, threshold=None):
