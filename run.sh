@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole recipe on the demo corpus, stage by stage: ./run.sh -h says how.
+# Runs the whole recipe on the demo corpus, stage by stage, or its tests: ./run.sh -h says how.
 set -euo pipefail
 start_dir=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -22,9 +22,9 @@ Trains a speaker embedding on the demo corpus and verifies other speakers with i
   3  training      the model, in results/vgg_demo
   4  verification  equal error rate and DET plot
 
-With "test": the environment, with the packages of requirements-dev.txt, and the tests.
+With "test": makes the environment, with the packages of requirements-dev.txt, and runs the tests.
 
-  --python PATH    makes .venv with this Python (3.10 to 3.13; otherwise one is looked for)
+  --python PATH    makes .venv with this Python (3.11 to 3.14; run.sh looks for one otherwise)
   --stage N        starts at stage N (0)
   --stop-stage M   stops after stage M (4)
   -h, --help       prints this
@@ -51,12 +51,13 @@ say_where_to_restart() {
 # --- environment
 
 is_right_version() {
-  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+  "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
 }
 
 # Prints the name of a Python that can make the environment.
 find_python() {
-  local name names=(python3.13 python3.12 python3.11 python3.10 python3 python) without_venv=
+  # The versions on which the tests have run come first.
+  local name names=(python3.13 python3.12 python3.11 python3.14 python3 python) without_venv=
   [[ -z $wanted_python ]] || names=("$wanted_python")
   for name in "${names[@]}"; do
     is_right_version "$name" || continue
@@ -69,11 +70,11 @@ find_python() {
   [[ -z $without_venv ]] ||
     die "$without_venv can't make environments: it lacks venv or ensurepip" \
       "(on Debian and Ubuntu: apt-get install python3-venv)"
-  [[ -z $wanted_python ]] || die "--python $wanted_python is not a Python of version 3.10 to 3.13"
-  die "found no Python of version 3.10 to 3.13; install one, or name it: ./run.sh --python PATH"
+  [[ -z $wanted_python ]] || die "--python $wanted_python is not a Python of version 3.11 to 3.14"
+  die "found no Python of version 3.11 to 3.14; install one, or name it: ./run.sh --python PATH"
 }
 
-# Says whether .venv is whole and, with --python, made by that Python.
+# Succeeds if .venv works and, with --python, was made by that Python.
 has_environment() {
   is_right_version "$PYTHON" && "$PYTHON" -m pip --version >/dev/null 2>&1 || return 1
   [[ -z $wanted_python ]] || [[ $(version "$PYTHON") == "$(version "$wanted_python")" ]]
@@ -91,7 +92,7 @@ make_environment() {
   "$python" -m venv .venv
 }
 
-# Copies of the requirements, kept in .venv, are what was last installed completely.
+# .venv holds copies of the requirements that were last installed completely.
 are_installed() {
   local requirements
   for requirements in "$@"; do
@@ -99,7 +100,7 @@ are_installed() {
   done
 }
 
-# Takes requirement files, of which the last includes the others.
+# Takes requirement files; the last one includes the others.
 prepare_environment() {
   has_environment || make_environment
   if are_installed "$@"; then
@@ -135,7 +136,8 @@ run_stages() {
 
 run_tests() {
   prepare_environment requirements.txt requirements-dev.txt
-  exec "$PYTHON" -m pytest "$@"
+  # A test file at a time to each core: its tests share what they have trained.
+  exec "$PYTHON" -m pytest -n auto --dist loadscope "$@"
 }
 
 # --- command line

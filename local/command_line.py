@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from difflib import get_close_matches
 from pathlib import Path
 
 from local.atomic import read_text
@@ -114,7 +115,12 @@ def load_hparams(arguments, repeatable=None):
     for line in override_text.splitlines():  # one by one: YAML refuses a key that comes twice
         recursive_update(overrides, _read_settings(line, "the command line"))
     text = read_text(yaml_path)
-    for name in run_opts.overridden_args & _read_settings(text, yaml_path).keys():
+    known = _read_settings(text, yaml_path).keys()
+    for name in overrides:
+        if name not in known:
+            similar = "".join(f" (do you mean {key}?)" for key in get_close_matches(name, known, 1))
+            raise InputError(f"{name}: {yaml_path} has no such setting{similar}; -h lists them")
+    for name in run_opts.overridden_args & known:
         overrides[name] = run_opts[name]
     hparams = _build(yaml_path, text, overrides)
     return yaml_path, hparams, run_opts, overrides

@@ -27,7 +27,7 @@ import numpy as np
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.speakers import CONNECTED, find_speakers
-from local.evaluation.summary import DEFAULT_COSTS, summarise, summary_rows
+from local.evaluation.summary import DEFAULT_COSTS, number_text, summarise, summary_rows
 from local.scoring.quality import checked_measures, read_quality, trial_inputs
 from local.scoring.score_files import read_scores, write_scores
 from local.scoring.trial_scores import QUALITY_FILE
@@ -97,7 +97,13 @@ def split(trials, share, seed, speakers_path):
     enrol, test = (is_held_out[speakers.of_utterance[s]] for s in (trials.enrol, trials.test))
     learning, held_out = ~(enrol | test), enrol & test
     for name, part in (("learnt on", learning), ("held out", held_out)):
-        check_classes(name, trials.is_client[part], share, num_held_out, num_speakers)
+        for kind, is_of_kind in (("client", trials.is_client), ("impostor", ~trials.is_client)):
+            if not (part & is_of_kind).any():
+                raise InputError(
+                    f"held_out_share {share} keeps {num_held_out} of {num_speakers} speakers "
+                    f"apart, and the trials {name} have no {kind}; give another share, seed or "
+                    f"more speakers"
+                )
     logger.info(
         f"Speakers held out: {num_held_out} of {num_speakers} (speakers from {speakers.source}); "
         f"trials left out: {np.count_nonzero(enrol != test):,}"
@@ -110,15 +116,6 @@ def split(trials, share, seed, speakers_path):
     return learning, held_out
 
 
-def check_classes(name, is_client, share, num_held_out, num_speakers):
-    for kind, is_there in (("client", is_client.any()), ("impostor", not is_client.all())):
-        if not (is_there and len(is_client)):
-            raise InputError(
-                f"held_out_share {share} keeps {num_held_out} of {num_speakers} speakers apart, "
-                f"and the trials {name} have no {kind}; give another share, seed or more speakers"
-            )
-
-
 def compare(name, is_client, scores, llrs, p_target):
     """A table of the figures of some trials before and after the calibration."""
     priors = tuple(sorted({*DEFAULT_COSTS.p_targets, float(p_target)}))
@@ -129,22 +126,18 @@ def compare(name, is_client, scores, llrs, p_target):
         f"{'':<18}{'before':>9}   {'after':>9}",
     ]
     for key, title in summary_rows(before):
-        decimals, unit = (3, "%") if key.endswith("percent") else (4, " ")
-        values = [f"{figures[key]:>9.{decimals}f} {unit}" for figures in (before, after)]
+        unit = "%" if key.endswith("_percent") else " "
+        values = [f"{number_text(key, figures[key]):>9} {unit}" for figures in (before, after)]
         lines.append(f"{title:<18}{' '.join(values)}".rstrip())
     return "\n".join(lines)
 
 
-def describe(learnt):
-    """The weights and the offset of a calibration, one on each line."""
-    rows = [*learnt.weights.items(), ("offset", learnt.offset)]
-    lines = [f"  {name:<20} {value:>12.6g}" for name, value in rows]
-    return "\n".join([f"Calibration learnt at p_target {learnt.p_target}:", *lines])
-
-
 def print_results(learnt, tables, out, held_out_path):
     """Prints the calibration, the figures with and without it, its path and how to apply it."""
-    print("\n\n".join(["", describe(learnt), *tables]))
+    print(f"\n\nCalibration learnt at p_target {learnt.p_target}:")
+    for name, value in [*learnt.weights.items(), ("offset", learnt.offset)]:
+        print(f"  {name:<20} {value:>12.6g}")
+    print("\n" + "\n\n".join(tables))
     print(f"\nCalibration: {out}")
     if held_out_path:
         print(f"Held out:    {held_out_path}")

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from local import command_line
 
 
@@ -27,10 +26,9 @@ def main(arguments):
     options = parser.parse_args(arguments)
     from local.model_files.original import convert  # not above: -h need not wait for it
 
-    settings, num_speakers = convert(options.checkpoint, options.out_dir, options.normalization)
-    print(f"{options.checkpoint}: {settings}, {num_speakers} training speakers")
-    verify = f"python recipes/verify.py hparams/verify.yaml --model_dir {options.out_dir}"
-    print(f"Verify with: {verify} --valid_data_dir FOLDER --valid_clients FILE ...")
+    settings = convert(options.checkpoint, options.out_dir, options.normalization)
+    print(f"{options.checkpoint}: {settings}")
+    print(f"Verify: python recipes/verify.py hparams/verify.yaml --model_dir {options.out_dir} ...")
 
 
 if __name__ == "__main__":

@@ -20,18 +20,11 @@ import logging
 
 from local.atomic import new_directory, refuse_existing
 from local.export.model_card import read_results, write_card
+from local.export.onnx_model import write_onnx
 from local.export.speechbrain_dir import compare, write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 
 ONNX_FILES = {"model.onnx": "waveform", "model_features.onnx": "features"}
-
-
-def write_onnx_files(model, folder):
-    """Writes both kinds; returns the largest difference of each to the model: {file: float}."""
-    # Only here: onnx takes a second to import, and may be left out.
-    from local.export.onnx_model import write_onnx
-
-    return {name: write_onnx(model, folder / name, kind) for name, kind in ONNX_FILES.items()}
 
 
 def export(hparams):
@@ -42,7 +35,7 @@ def export(hparams):
     cosine : float
         Between an embedding of the exported model and the model's own.
     differences : dict
-        From `write_onnx_files`; empty without ONNX.
+        The largest difference of each file of `ONNX_FILES` to the model; empty without ONNX.
     """
     export_dir = Path(hparams["export_dir"])
     refuse_existing(export_dir)
@@ -52,7 +45,10 @@ def export(hparams):
         write_speechbrain(trained, folder)
         write_model_dir(trained, folder)
         cosine, embedding_size = compare(trained, folder)
-        differences = write_onnx_files(trained.model, folder) if hparams["onnx"] else {}
+        differences = {
+            file: write_onnx(trained.model, folder / file, kind)
+            for file, kind in (ONNX_FILES.items() if hparams["onnx"] else ())
+        }
         write_card(folder, export_dir.resolve().name, trained, embedding_size, results)
     return cosine, differences
 

@@ -22,6 +22,7 @@ if __name__ == "__main__":
 import logging
 import shutil
 import tempfile
+from collections import ChainMap
 
 from local.atomic import writing
 from local.data.manifest_files import read_manifest
@@ -118,7 +119,7 @@ def embed(hparams, model, recorder, manifest_path, device, progress):
     num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
     options = model["sample_rate"], hparams["batch_seconds"], num_workers
     loader = utterance_loader(manifest_path, *options, keep_going=True)
-    failures = {}
+    failures, alignments = {}, recorder.alignments if recorder else {}
 
     def after_batch(batch):
         failures.update(batch.failures)
@@ -129,18 +130,17 @@ def embed(hparams, model, recorder, manifest_path, device, progress):
     indices, rows = embed_share(
         model["features"],
         model["extractor"],
-        *(loader, device, precision, progress),
+        loader,
+        device,
+        precision,
+        progress,
         after_batch=after_batch,
     )
     embeddings = processes.gather_rows(indices, rows, len(loader.dataset), device)
-    shares = processes.gather((failures, recorder.alignments if recorder else {}))
+    shares = processes.gather((failures, alignments))
     if embeddings is None:
         return None, {}, {}
-    failures, alignments = (
-        {row: value for part in parts for row, value in part.items()}
-        for parts in zip(*shares, strict=True)
-    )
-    return embeddings.numpy(), failures, alignments
+    return embeddings.numpy(), *(dict(ChainMap(*parts)) for parts in zip(*shares, strict=True))
 
 
 def write(hparams, ids, embeddings, failures, alignments):
@@ -185,12 +185,12 @@ def extract(hparams, model, recorder, folder, run_opts):
 def main(arguments):
     """Embeds recordings with a model."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    runtime.keep_freed_memory()
     _, hparams, run_opts, _ = command_line.load_hparams(arguments, repeatable="files")
     if isinstance(hparams["files"], str):
         hparams["files"] = [hparams["files"]]
     out, _ = split_format(hparams["out"], hparams["format"])
     run_opts = processes.join_processes(run_opts)
+    runtime.keep_freed_memory(run_opts.device)
     model, recorder = load(hparams)
     folder = processes.on_first(lambda: make_folder(out))
     try:

@@ -60,33 +60,9 @@ def main(arguments=None):
 
 
 def find_listed(paths, problems):
-    """The recordings that lists name, each once.
+    """The Recordings that lists name, each once; raises an InputError if there are none.
 
-    Arguments
-    ---------
-    paths : list of str or Path
-        Lists of `PATH` a line, label files, and trial files in all their forms. The first line
-        decides which of them a list is.
-    problems : local.errors.Problems
-        Gets what is wrong with lists, and with single lines.
-
-    Returns
-    -------
-    recordings : local.lists.file_lists.Recordings
-
-    Raises
-    ------
-    InputError
-        If there are none.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/clients.txt"
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("anna/1 anna/2\\nanna/2 anna/3\\n")
-    >>> find_listed([path], Problems()).ids
-    ['anna/1', 'anna/2', 'anna/3']
+    `problems` gets what is wrong with lists, and with single lines.
     """
     places = {}
     for path in paths:

@@ -189,8 +189,7 @@ def set_up(arguments):
     yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
     run_opts = processes.join_processes(run_opts, hparams["timeout_minutes"])
     device = run_opts.device
-    if device == "cpu":
-        runtime.keep_freed_memory()
+    runtime.keep_freed_memory(device)
     hparams["precision"] = runtime.precision(hparams["precision"], device)
     hparams["eval_precision"] = hparams["precision"]  # but for a run option of that name
     if "ckpt_interval_steps" not in run_opts.overridden_args:  # SpeechBrain takes one of them

@@ -24,6 +24,8 @@ if __name__ == "__main__":
 import logging
 import os
 
+import numpy as np
+
 from local.atomic import writing
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
@@ -41,12 +43,10 @@ from local.model_files.model_dir import load_model, weight_files
 from local.report.outputs import format_results, write_outputs
 from local.scoring.cohort import choose_cohort
 from local.scoring.cosine import group_means
-from local.scoring.quality import write_quality
+from local.scoring.quality import trial_inputs, write_quality
 from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
 from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
-
-# --- scores from a model
 
 
 def load(model_dir, is_default):
@@ -97,61 +97,56 @@ def system_of(hparams):
     return System(**{name: hparams[name] for name in System._fields})
 
 
-def embed(hparams, model, manifest_path, device, progress):
+def embed(hparams, model, manifest_path, run_opts):
     """The embeddings of a manifest as an array, in the first process: see `extract_embeddings`."""
     processes.check_shared(manifest_path)
+    device, progress = run_opts.device, not run_opts.noprogressbar
     num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
-    options = model["sample_rate"], hparams["batch_seconds"], num_workers
-    loader = utterance_loader(manifest_path, *options)
+    loader = utterance_loader(
+        manifest_path, model["sample_rate"], hparams["batch_seconds"], num_workers
+    )
     precision = runtime.precision(hparams["precision"], device)
-    options = loader, device, precision, progress
-    embeddings = extract_embeddings(model["features"], model["extractor"], *options)
+    embeddings = extract_embeddings(
+        model["features"], model["extractor"], loader, device, precision, progress
+    )
     return None if embeddings is None else embeddings.numpy()
 
 
 def score(hparams, model, output_dir, run_opts):
     """Scores the trials: TrialScores in the first process, None in the others."""
-    progress = not run_opts.noprogressbar
     enrolment, crop_counts = processes.on_first(
-        lambda: prepare(hparams, model["sample_rate"], output_dir, progress)
+        lambda: prepare(hparams, model["sample_rate"], output_dir, not run_opts.noprogressbar)
     )
-    system = system_of(hparams)
-    options = run_opts.device, progress
+    system, cohort = system_of(hparams), None
     name = "crops.csv" if hparams["num_crops"] else MANIFEST_FILE
-    embeddings = embed(hparams, model, output_dir / name, *options)
-    cohort = None
+    embeddings = embed(hparams, model, output_dir / name, run_opts)
     if system.needs_cohort():
-        cohort = embed(hparams, model, output_dir / "cohort.csv", *options)
+        manifest = output_dir / "cohort.csv"
+        cohort = embed(hparams, model, manifest, run_opts)
+        cohort = Cohort(cohort, [row["spk_id"] for row in read_manifest(manifest)])
     if embeddings is None:
         return None
     if crop_counts is not None:
         embeddings = group_means(embeddings, crop_counts)
-    if cohort is not None:
-        cohort = Cohort(cohort, [r["spk_id"] for r in read_manifest(output_dir / "cohort.csv")])
     scores, cohort_means = system.score(enrolment, embeddings, cohort)
     manifest = output_dir / MANIFEST_FILE
     scored = from_model(system.describe(), enrolment, scores, manifest, cohort_means)
     write_scores(output_dir / "scores.txt", scored.trials, scores)
-    sides = scored.trials.utterances
-    write_quality(output_dir / QUALITY_FILE, sides, scored.quality["seconds"], cohort_means)
+    write_quality(output_dir / QUALITY_FILE, scored.trials.utterances, scored.quality)
     return scored
-
-
-# --- evaluation
 
 
 def calibrate(learnt, system, output_dir):
     """The system with log-likelihood ratios in place of scores; writes them as llrs.txt."""
-    llrs = calibration.calibrate_scores(learnt, system.trials, system.scores, system.quality)
+    inputs = trial_inputs(learnt.quality, system.trials, system.scores, system.quality)
+    llrs = calibration.apply(learnt, inputs).astype(np.float32)
     write_scores(output_dir / "llrs.txt", system.trials, llrs)
     return system._replace(name=f"{system.name}, calibrated", scores=llrs)
 
 
-def as_tuple(values):
-    """A setting as a tuple: of the values of a list, of nothing for null, else of the one value."""
-    if values is None:
-        return ()
-    return tuple(values) if isinstance(values, list) else (values,)
+def as_tuple(setting):
+    """The values of a setting: those of a list, none for null, or the one value."""
+    return tuple(setting) if isinstance(setting, list) else () if setting is None else (setting,)
 
 
 def evaluator_of(hparams, progress):
@@ -163,20 +158,21 @@ def evaluator_of(hparams, progress):
         hparams["group_edges"] or {},
         as_tuple(hparams["duration_edges"]),
     )
-    num_draws, speakers = hparams["bootstrap_draws"], hparams["speakers"]
-    evaluator = Evaluator(costs, num_draws, grouping, speakers, progress)
+    evaluator = Evaluator(
+        costs, hparams["bootstrap_draws"], grouping, hparams["speakers"], progress
+    )
     evaluator.check()
     return evaluator
 
 
 def results_dir(hparams):
     """The Path of output_dir, or its default."""
-    paths = hparams["scores"]
     if hparams["output_dir"]:
         return Path(hparams["output_dir"])
-    if not paths:
+    if not hparams["scores"]:
         return Path(hparams["model_dir"]) / "verification"
-    return Path(paths[0]).parent if len(paths) == 1 else Path("results/comparison")
+    path, *others = hparams["scores"]
+    return Path("results/comparison") if others else Path(path).parent
 
 
 def check_settings(hparams, output_dir):
@@ -189,9 +185,9 @@ def check_settings(hparams, output_dir):
     if not isinstance(hparams["crop_seconds"], int | float) or hparams["crop_seconds"] <= 0:
         raise InputError(f"crop_seconds must be above 0, not {hparams['crop_seconds']!r}")
     if hparams["calibration"] and hparams["scores"]:
-        if len(hparams["scores"]) > 1:
+        path, *others = hparams["scores"]
+        if others:
             raise InputError("calibration: it is for the scores of one system, not of several")
-        (path,) = hparams["scores"]
         if Path(path).resolve() == (output_dir / "llrs.txt").resolve():
             raise InputError(f"{path}: would be replaced; give another --output_dir")
 
@@ -223,15 +219,14 @@ def scored_systems(hparams, has_default_model, output_dir, run_opts):
 def main(arguments):
     """Scores trials, or reads scores, and evaluates them."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    runtime.keep_freed_memory()
     _, hparams, run_opts, overrides = command_line.load_hparams(arguments, repeatable="scores")
-    if isinstance(hparams["scores"], str):
-        hparams["scores"] = [hparams["scores"]]
+    hparams["scores"] = as_tuple(hparams["scores"])
     output_dir = results_dir(hparams)
     check_settings(hparams, output_dir)
     evaluator = evaluator_of(hparams, progress=not run_opts.noprogressbar)
     learnt = calibration.load(hparams["calibration"]) if hparams["calibration"] else None
     run_opts = processes.join_processes(run_opts)
+    runtime.keep_freed_memory(run_opts.device)
     has_default_model = "model_dir" not in overrides
     systems, details = scored_systems(hparams, has_default_model, output_dir, run_opts)
     if processes.rank() > 0:

@@ -45,3 +45,11 @@ def seeded():
     """Each test draws the same numbers, whatever runs before it."""
     torch.manual_seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_list_of_packages():
+    """For its env.log SpeechBrain lists all packages in each run, which takes a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("speechbrain.utils.logger.get_environment_description", str)
+        yield

@@ -3,12 +3,15 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from local import command_line
 from local.errors import InputError
 from local.machine.signals import Stopped
+
+SCRIPTS = sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.py"))
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def test_setting_under_its_old_name(tmp_path, old, new):
 
 
 def test_unknown_override_is_named(yaml_path):
-    with pytest.raises(InputError, match="some.yaml: .*widht"):
+    with pytest.raises(InputError, match="widht: .*some.yaml has no such setting .*width"):
         load(yaml_path, "--widht", "3")
 
 
@@ -161,6 +164,8 @@ def test_end_of_one_of_many_processes(error, shown, rank, monkeypatch, tmp_path,
     monkeypatch.setattr(command_line.signal, "signal", lambda number, handler: None)
     monkeypatch.setattr(command_line.logging, "shutdown", lambda: None)
     monkeypatch.setattr(command_line.os, "_exit", sys.exit)
+    # SpeechBrain replaces it when an experiment begins.
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
 
     def main(arguments):
         raise error
@@ -190,3 +195,11 @@ def test_help_lists_the_settings_without_loading_torch(script, setting, pytestco
     assert f"python recipes/{script}.py" in result.stdout
     assert f"--{setting}" in result.stdout
     assert "torch loaded: False" in result.stdout
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_says_from_anywhere_what_it_takes(path, tmp_path):
+    command = [sys.executable, path, "-h"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0 and not result.stderr
+    assert path.name in result.stdout and "--" in result.stdout

@@ -1,4 +1,4 @@
-"""run.sh with a stand-in for Python that notes what it is asked to do: nothing is installed."""
+"""run.sh and .ci/run with a stand-in for Python that notes its calls: nothing is installed."""
 
 import os
 import shutil
@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ["bash", "cat", "cmp", "cp", "dirname", "env", "mkdir", "rm"]
 
-# Notes its arguments in the file calls; fails with 7 where they contain $FAIL_ON.
+# Adds its arguments to the file calls; fails with 7 where they contain $FAIL_ON.
 STAND_IN = """#!/usr/bin/env bash
 echo "$*" >> "$RECIPE/calls"
 if [[ -n ${FAIL_ON-} && $* == *"$FAIL_ON"* ]]; then exit 7; fi
 case "$1 $2" in
-  "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
-  "-m pytest") echo "3 passed" ;;
+  "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/ruff" ;;
+  "-m pytest"*) echo "3 passed" ;;
   "-c import sys; print(sys.version)") echo "version of $(cat "$0.version" 2>/dev/null)" ;;
 esac
 """
@@ -55,7 +55,7 @@ def run(recipe, *arguments, cwd=None, **environment):
 
 
 def calls(recipe):
-    """What Python was called for: without the questions after its version and modules."""
+    """What Python was called for, without the checks of its version and modules."""
     lines = (recipe / "calls").read_text().splitlines()
     (recipe / "calls").unlink()
     return [line for line in lines if not line.startswith(("-c", "-m pip --version"))]
@@ -103,14 +103,14 @@ def test_wrong_arguments_are_named(recipe, arguments, message):
 def test_says_when_there_is_no_python(recipe):
     result = run(recipe)
     assert result.returncode == 1
-    assert "found no Python of version 3.10 to 3.13; install one, or name it" in result.stderr
+    assert "found no Python of version 3.11 to 3.14; install one, or name it" in result.stderr
     assert not (recipe / ".venv").exists()
 
 
 def test_says_when_the_python_named_is_not_one(recipe_with_python):
-    result = run(recipe_with_python, "--python", "python3.9")
+    result = run(recipe_with_python, "--python", "python3.10")
     assert result.returncode == 1
-    assert "--python python3.9 is not a Python of version 3.10 to 3.13" in result.stderr
+    assert "--python python3.10 is not a Python of version 3.11 to 3.14" in result.stderr
 
 
 def test_says_when_python_lacks_venv(recipe_with_python):
@@ -120,8 +120,9 @@ def test_says_when_python_lacks_venv(recipe_with_python):
     assert "apt-get install python3-venv" in result.stderr
 
 
-def test_takes_the_newest_python(recipe_with_python):
-    add_python(recipe_with_python / "bin" / "python3.12")
+def test_takes_a_version_that_is_tested(recipe_with_python):
+    for version in ("3.12", "3.14"):
+        add_python(recipe_with_python / "bin" / f"python{version}")
     add_python(recipe_with_python / "bin" / "python3.13", "#!/usr/bin/env bash\nexit 1\n")
     result = run(recipe_with_python, "--stop-stage", "0")
     assert "making .venv with python3.12" in result.stdout
@@ -203,7 +204,7 @@ def test_tests_run_in_the_development_environment(recipe_with_python):
     assert calls(recipe_with_python) == [
         "-m venv .venv",
         f"{INSTALL} requirements-dev.txt",
-        "-m pytest -k some name",
+        "-m pytest -n auto --dist loadscope -k some name",
     ]
     assert result.stdout.endswith("3 passed\n")
 
@@ -212,10 +213,15 @@ def test_exit_code_of_the_tests_is_passed_on(recipe_with_python):
     assert run(recipe_with_python, "test", FAIL_ON="pytest").returncode == 7
 
 
-def test_ci_runs_the_tests(recipe_with_python):
-    (recipe_with_python / ".ci").mkdir()
-    shutil.copy(ROOT / ".ci/run", recipe_with_python / ".ci/run")
-    environment = {"PATH": f"{recipe_with_python}/bin", "RECIPE": str(recipe_with_python)}
-    subprocess.run([recipe_with_python / ".ci/run"], env=environment, check=True)
-    assert calls(recipe_with_python)[-1].strip() == "-m pytest"
+def test_ci_runs_the_tests_and_checks_the_style(recipe_with_python):
+    recipe = recipe_with_python
+    (recipe / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", recipe / ".ci/run")
+    environment = {"PATH": f"{recipe}/bin", "RECIPE": str(recipe)}
+    subprocess.run([recipe / ".ci/run", "--python", "python3"], env=environment, check=True)
+    assert [call.strip() for call in calls(recipe)[-3:]] == [
+        "-m pytest -n auto --dist loadscope",
+        "check .",
+        "format --check .",
+    ]
     assert os.access(ROOT / ".ci/run", os.X_OK)

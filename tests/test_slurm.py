@@ -1,19 +1,21 @@
-"""The example for Slurm, with stand-ins for its commands (srun, scontrol)."""
+"""The example for Slurm, with stand-ins for Slurm's commands (srun, scontrol) and for training.
+
+What training itself does with signals is tested in tests/training.
+"""
 
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from corpora import write_corpus
-from runs import Runs
 
 ROOT = Path(__file__).resolve().parents[1]
 STAND_INS = {
-    # It runs the command, on this machine, and ends by no signal that it passes on.
-    "srun": """
+    # Runs the command on this machine, and passes signals on without ending by them.
+    "bin/srun": """#!/usr/bin/env bash
         while [[ $1 == --* ]]; do shift; done
         "$@" & child=$!
         trap 'kill -USR1 $child' USR1
@@ -21,83 +23,105 @@ STAND_INS = {
         while kill -0 $child 2>/dev/null; do wait $child; done
         wait $child
     """,
-    "scontrol": """
+    "bin/scontrol": """#!/usr/bin/env bash
         [[ $1 == show ]] && echo localhost && exit
         echo "$@" >> "$FOLDER/scontrol.txt"
         kill -TERM $PPID
     """,
+    # Goes on until a signal stops it, or ends where there is a checkpoint.
+    "recipes/train_vgg.py": """
+import os, sys, time
+from pathlib import Path
+from local.machine.signals import StopSignals
+
+if "--wrong" in sys.argv:
+    sys.exit("a wrong setting")
+checkpoint = Path(f"checkpoint{os.environ['RANK']}")
+if checkpoint.exists():
+    sys.exit()
+with StopSignals() as signals:
+    Path(f"started{os.environ['RANK']}").touch()
+    while not signals.caught:
+        time.sleep(0.02)
+checkpoint.touch()
+sys.exit(os.EX_TEMPFAIL)
+""",
 }
 
 
 class Job:
-    """sbatch slurm/train.sbatch, as Slurm would start it."""
+    """sbatch slurm/train.sbatch, as Slurm would start it, with two processes."""
 
-    def __init__(self, folder, runs):
+    def __init__(self, folder):
         self.folder = folder
-        self.runs = runs
-        for name, body in STAND_INS.items():
-            path = folder / "bin" / name
+        (folder / "slurm").symlink_to(ROOT / "slurm")
+        for name, text in STAND_INS.items():
+            path = folder / name
             path.parent.mkdir(exist_ok=True)
-            path.write_text(f"#!/usr/bin/env bash\n{body}")
+            path.write_text(text)
             path.chmod(0o755)
 
-    def start(self, **changes):
+    def start(self, *arguments):
         environment = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
             "FOLDER": str(self.folder),
             "PYTHON": sys.executable,
             "NUM_PROCESSES": "2",
-            "SLURM_JOB_ID": "1",
+            "SLURM_JOB_ID": str(os.getpid()),  # the port follows from it
             "SLURM_JOB_NODELIST": "localhost",
             "SLURM_NNODES": "1",
             "SLURM_NODEID": "0",
-            "SLURM_SUBMIT_DIR": str(ROOT),
+            "SLURM_SUBMIT_DIR": str(self.folder),
         }
-        arguments = self.runs.arguments("run", **changes)
-        with open(self.runs.folder / "run.log", "a") as output:
+        command = ["bash", ROOT / "slurm" / "train.sbatch", "--out_dir", self.folder, *arguments]
+        with open(self.folder / "run.log", "a") as output:
             return subprocess.Popen(
-                ["bash", str(ROOT / "slurm" / "train.sbatch"), *arguments],
-                env=os.environ | environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
             )
 
-    def printed(self):
-        return self.runs.printed("run")
+    def start_and_wait_until_it_trains(self):
+        process = self.start()
+        until = time.monotonic() + 120
+        while len(list(self.folder.glob("started*"))) < 2:
+            assert time.monotonic() < until and process.poll() is None, self.printed()
+            time.sleep(0.02)
+        return process
 
-    def requeued(self):
+    def printed(self):
+        return (self.folder / "run.log").read_text()
+
+    def num_checkpoints(self):
+        return len(list(self.folder.glob("checkpoint*")))
+
+    def is_requeued(self):
         path = self.folder / "scontrol.txt"
-        return path.read_text() if path.exists() else ""
+        return path.exists() and path.read_text() == f"requeue {os.getpid()}\n"
 
 
 @pytest.fixture
 def job(tmp_path):
-    return Job(tmp_path, Runs(write_corpus(tmp_path / "corpus"), tmp_path))
+    return Job(tmp_path)
 
 
 def test_job_that_is_warned_starts_again_and_goes_on(job):
-    changes = {"validate_every": 150, "number_of_epochs": 1, "ckpt_interval_steps": 0}
-    process = job.start(**changes)
-    job.runs.wait_for("run", "Going into epoch 1")
+    process = job.start_and_wait_until_it_trains()
     process.send_signal(signal.SIGUSR1)
     process.wait(60)
     assert "training ended with status 75" in job.printed()
-    assert job.requeued() == "requeue 1\n"
-    assert job.start(**changes).wait(60) == 0, job.printed()
-    assert "Going on after" in job.printed()
-    assert "updates: 150," in job.runs.log("run") and job.requeued() == "requeue 1\n"
+    assert job.is_requeued() and job.num_checkpoints() == 2
+    assert job.start().wait(120) == 0, job.printed()
 
 
 def test_job_that_is_cancelled_makes_a_checkpoint_and_ends(job):
-    process = job.start(validate_every=3000, ckpt_interval_steps=0)
-    job.runs.wait_for("run", "Going into epoch 1")
+    process = job.start_and_wait_until_it_trains()
     process.send_signal(signal.SIGTERM)
     # Slurm sends it to the processes of the job, too.
     subprocess.run(["pkill", "-TERM", "-f", f"node.sh.*{job.folder}"], check=True)
     assert process.wait(60) != 0
-    assert "Stopped in epoch 1 after" in job.printed() and not job.requeued()
+    assert job.num_checkpoints() == 2 and not job.is_requeued()
 
 
 def test_failure_does_not_start_again(job):
-    assert job.start(width=7).wait(60) == 1
-    assert "multiple of 8" in job.printed() and not job.requeued()
+    assert job.start("--wrong").wait(120) == 1
+    assert "a wrong setting" in job.printed() and not job.is_requeued()

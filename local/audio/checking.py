@@ -39,30 +39,11 @@ class AudioInfo:
 
 
 def check_audio(path):
-    """The length and form of an audio file, without decoding all of it.
+    """The AudioInfo of an audio file, without decoding all of it.
 
-    Arguments
-    ---------
-    path : str or Path
-
-    Returns
-    -------
-    info : AudioInfo
-
-    Raises
-    ------
-    InputError
-        If the file is missing, a directory, empty, no audio, without samples, truncated, or holds
-        NaN or infinite samples. The message names the audio file; the caller adds the list that
-        mentions it, and the line.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/a.wav"
-    >>> soundfile.write(path, np.zeros(16000), 16000)
-    >>> check_audio(path)
-    AudioInfo(num_samples=16000, sample_rate=16000, num_channels=1)
+    Raises an InputError if the file is missing, a directory, empty, no audio, without samples,
+    truncated, or holds NaN or infinite samples. The message names the audio file; the caller adds
+    the list that mentions it, and the line.
     """
     size = _file_size(path)
     if os.fspath(path).lower().endswith(".wav"):

@@ -79,14 +79,7 @@ class PackedAudio:
 class Shard:
     """An open shard, from which threads and forked processes may read at the same time.
 
-    Arguments
-    ---------
-    path : str or Path
-
-    Raises
-    ------
-    InputError
-        If it can't be read, or is no shard.
+    Raises an InputError if there is none at the path, or it can't be read.
     """
 
     def __init__(self, path):

@@ -1,6 +1,5 @@
 """A folder of packed audio to where each utterance is in it (see `local.audio.packed`)."""
 
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,16 +25,7 @@ def is_packed(folder):
 
 
 def read_index(folder):
-    """Finds all utterances of packed audio, without reading samples.
-
-    Arguments
-    ---------
-    folder : str or Path
-
-    Returns
-    -------
-    index : dict
-        Name -> PackedUtterance.
+    """Finds all utterances of packed audio, without reading samples: name -> PackedUtterance.
 
     Raises
     ------
@@ -55,8 +45,12 @@ def read_index(folder):
                 "at one rate"
             )
         for names, starts, stops in shard.utterances():
-            _refuse_repeats(path, index, names)
             for name, start, stop in zip(names, starts, stops, strict=True):
+                if name in index:
+                    raise InputError(
+                        f"{path}: '{name}' is packed twice; if packing was interrupted, "
+                        "start it again"
+                    )
                 index[name] = PackedUtterance(shard.path, start, stop, rate)
     return index
 
@@ -64,15 +58,7 @@ def read_index(folder):
 def find_packed(names, folder):
     """Looks up utterances in packed audio, as `local.audio.table.examine_audio` does in folders.
 
-    Arguments
-    ---------
-    names : list of str
-    folder : str or Path
-
-    Yields
-    ------
-    audio : local.audio.table.Audio
-        One for each name, in order.
+    Yields a `local.audio.table.Audio` for each of the names, in order.
     """
     index = read_index(folder)
     for name in names:
@@ -82,12 +68,3 @@ def find_packed(names, folder):
         else:
             info = AudioInfo(place.stop - place.start, place.sample_rate, 1)
             yield Audio(place.path, info=info, start=place.start)
-
-
-def _refuse_repeats(path, index, names):
-    again = index.keys() & names
-    if again or len(set(names)) < len(names):
-        name = min(again) if again else Counter(names).most_common(1)[0][0]
-        raise InputError(
-            f"{path}: '{name}' is packed twice; if packing was interrupted, start it again"
-        )

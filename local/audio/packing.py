@@ -75,29 +75,13 @@ def pack_audio(
     progress : bool
         Whether to show progress bars.
 
-    Returns
-    -------
-    packed : Packed
+    Returns a Packed.
 
     Raises
     ------
     InputError
         If `out_dir` can't be written, if another process is packing there, or if it has a damaged
         shard or utterances that would be lost.
-
-    Example
-    -------
-    >>> import soundfile, tempfile
-    >>> from local.errors import Problems
-    >>> from local.lists.file_lists import find_recordings
-    >>> from local.audio.packed_index import read_index
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> soundfile.write(folder / "a.wav", np.zeros(500), 16000)
-    >>> problems = Problems()
-    >>> recordings = find_recordings([str(folder)], problems)
-    >>> packed = pack_audio(recordings, folder, folder / "packed", problems, progress=False)
-    >>> read_index(folder / "packed")["a"].stop
-    500
     """
     out_dir = Path(out_dir)
     lock_folder(out_dir)

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -27,6 +26,8 @@ _FILTER_SAMPLES = 10
 def candidate_paths(data_dir, name, extensions=EXTENSIONS):
     """The paths at which the file of a name may be, in the order in which they are tried.
 
+    The name has an extension or none, and is relative to `data_dir` unless it is absolute.
+
     Example
     -------
     >>> candidate_paths("data", "spk.1/utt.2")[:2]
@@ -37,27 +38,6 @@ def candidate_paths(data_dir, name, extensions=EXTENSIONS):
     path = os.path.join(data_dir, name)
     paths = [path + extension for extension in extensions]
     return [path, *paths] if path.lower().endswith(extensions) else paths
-
-
-def find_audio(data_dir, name):
-    """The path of the audio of a name.
-
-    Arguments
-    ---------
-    data_dir : str or Path
-        The directory that names are relative to.
-    name : str
-        A path with or without extension; an absolute one ignores `data_dir`.
-
-    Returns
-    -------
-    path : Path or None
-        The first of `candidate_paths` that exists, None if there is none.
-    """
-    for path in candidate_paths(data_dir, name):
-        if os.path.exists(path):
-            return Path(path)
-    return None
 
 
 def read_audio(path, start=0, stop=None, sample_rate=16000):
@@ -80,14 +60,6 @@ def read_audio(path, start=0, stop=None, sample_rate=16000):
     ------
     InputError
         If the file can't be read, or ends before `stop`.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/a.wav"
-    >>> soundfile.write(path, np.zeros((8000, 2)), 8000)
-    >>> read_audio(path, start=2000).shape
-    (12000,)
     """
     with _opened(path) as file:
         stop = file.frames if stop is None else stop
@@ -123,14 +95,6 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
     ------
     InputError
         If the file can't be read, or ends too early.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/a.wav"
-    >>> soundfile.write(path, np.zeros(500), 44100)
-    >>> read_chunk(path, 0, 500, 56000, np.random.default_rng(0)).shape
-    (56000,)
     """
     with _opened(path) as file:
         rate = file.samplerate

@@ -12,20 +12,9 @@ _BLANKS = set(" \t\n\r\v\f")
 def find_utterances(folder):
     """Finds the recordings of each speaker; leaves out hidden files, and follows links.
 
-    Arguments
-    ---------
-    folder : pathlib.Path
-        Holds a folder for each speaker.
-
-    Returns
-    -------
-    utterances : dict
-        Speaker -> sorted list of the names of the utterances (see `utterance_name`).
-
-    Raises
-    ------
-    InputError
-        If there are no recordings, or some have names that a list can't hold.
+    Returns a dictionary, speaker -> sorted list of the names of the utterances (see
+    `utterance_name`), of the folders of speakers in the pathlib.Path `folder`. Raises an
+    InputError if there are no recordings, or some have names that a list can't hold.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder")

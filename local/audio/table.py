@@ -26,24 +26,12 @@ _WAITING_SHARE = 0.5
 
 
 class FileKind(NamedTuple):
-    """What to look for under the names of a list.
+    """What to look for under the names of a list."""
 
-    Arguments
-    ---------
-    what : str
-        Its name in messages.
-    table : str
-        Its name in that of the table file.
-    extensions : tuple of str
-        In the order in which they are tried.
-    check : callable
-        Path -> AudioInfo; raises an InputError.
-    """
-
-    what: str
-    table: str
-    extensions: tuple
-    check: Callable
+    what: str  # its name in messages
+    table: str  # its name in that of the table file
+    extensions: tuple  # in the order in which they are tried
+    check: Callable  # path -> AudioInfo; raises an InputError
 
 
 AUDIO = FileKind("audio", "audio", EXTENSIONS, check_audio)
@@ -64,54 +52,28 @@ class Audio(NamedTuple):
     start: int = 0
 
 
-class AudioTable:
-    """The lengths and forms of audio files, valid as long as their size and time are the same.
+def _load(path):
+    """What an earlier run found: path -> (size, mtime_ns, and the three fields of its AudioInfo).
 
-    Example
-    -------
-    >>> table = AudioTable()
-    >>> table.put(Audio("a.wav", 32044, 1, AudioInfo(16000, 16000, 1)))
-    >>> table.get("a.wav", 32044, 1)
-    AudioInfo(num_samples=16000, sample_rate=16000, num_channels=1)
-    >>> table.get("a.wav", 32044, 2)  # changed since
+    Empty if there is no such table, or none that can be used.
     """
+    try:
+        with np.load(path, allow_pickle=False) as columns:
+            paths = columns["paths"].tobytes().decode().split("\0")
+            facts = columns["facts"].astype(np.int64, casting="safe")
+            if columns["version"] == _VERSION and facts.shape == (len(paths), _NUM_FACTS):
+                return dict(zip(paths, map(tuple, facts.tolist()), strict=True))
+    except Exception:
+        pass  # whatever is wrong with the file, audio can be examined again
+    return {}
 
-    def __init__(self):
-        self._facts = {}  # path -> (size, mtime_ns, num_samples, sample_rate, num_channels)
 
-    @classmethod
-    def load(cls, path):
-        """The table of an earlier run; an empty one if there is none, or none that can be used."""
-        table = cls()
-        try:
-            with np.load(path, allow_pickle=False) as columns:
-                paths = columns["paths"].tobytes().decode().split("\0")
-                facts = columns["facts"].astype(np.int64, casting="safe")
-                if columns["version"] == _VERSION and facts.shape == (len(paths), _NUM_FACTS):
-                    table._facts = dict(zip(paths, map(tuple, facts.tolist()), strict=True))
-        except Exception:
-            pass  # whatever is wrong with the file, audio can be examined again
-        return table
-
-    def save(self, path):
-        """Writes the table to an .npz file."""
-        paths = np.frombuffer("\0".join(self._facts).encode(), dtype=np.uint8)
-        facts = np.array(list(self._facts.values()), dtype=np.int64).reshape(-1, _NUM_FACTS)
-        # A file object, because np.savez would add an extension to a name.
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, version=_VERSION, paths=paths, facts=facts)
-
-    def get(self, path, size, mtime_ns):
-        """The AudioInfo of a file, None if it isn't known or has changed."""
-        facts = self._facts.get(path)
-        is_same = facts is not None and facts[:2] == (size, mtime_ns)
-        return AudioInfo(*facts[2:]) if is_same else None
-
-    def put(self, audio):
-        """Adds an examined file."""
-        info = audio.info
-        length_and_form = info.num_samples, info.sample_rate, info.num_channels
-        self._facts[audio.path] = (audio.size, audio.mtime_ns, *length_and_form)
+def _save(path, table):
+    paths = np.frombuffer("\0".join(table).encode(), dtype=np.uint8)
+    facts = np.array(list(table.values()), dtype=np.int64).reshape(-1, _NUM_FACTS)
+    # A file object, because np.savez would add an extension to a name.
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, version=_VERSION, paths=paths, facts=facts)
 
 
 def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
@@ -123,8 +85,7 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
     Arguments
     ---------
     names : list of str
-        Relative to `data_dir`, with or without extension.
-    data_dir : str
+        Relative to the str `data_dir`, with or without extension.
     table_path : Path
         Where the table is kept; its folder must exist.
     progress : bool
@@ -136,7 +97,7 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
     audio : Audio
         One for each name, in the order of `names`.
     """
-    table = AudioTable.load(table_path)
+    table = _load(table_path)
     is_changed = False
     examine = partial(_examine, data_dir=data_dir, table=table, kind=kind)
     bar = tqdm(total=len(names), desc=kind.what, unit=" files", disable=not progress)
@@ -145,13 +106,18 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
             for audios in _mapped(examine, names, pool):
                 for audio in audios:
                     if audio.is_new:
-                        table.put(audio)
+                        form = (
+                            audio.info.num_samples,
+                            audio.info.sample_rate,
+                            audio.info.num_channels,
+                        )
+                        table[audio.path] = (audio.size, audio.mtime_ns, *form)
                         is_changed = True
                     yield audio
                 bar.update(len(audios))
     finally:
         if is_changed:
-            table.save(table_path)
+            _save(table_path, table)
 
 
 def _mapped(function, items, pool):
@@ -179,9 +145,11 @@ def _examine(name, data_dir, table, kind):
         except OSError:
             continue
         stamp = status.st_size, status.st_mtime_ns
-        info = table.get(path, *stamp)
+        facts = table.get(path)
+        if facts and facts[:2] == stamp:
+            return Audio(path, *stamp, AudioInfo(*facts[2:]))
         try:
-            return Audio(path, *stamp, info or kind.check(path), is_new=info is None)
+            return Audio(path, *stamp, kind.check(path), is_new=True)
         except InputError as error:
             return Audio(path, problem=str(error))
     return Audio(os.path.join(data_dir, name), problem=missing_problem(name, data_dir, kind))

@@ -54,16 +54,9 @@ def main(arguments=None):
 def make_if_missing(settings):
     """Makes the demo corpus if the settings name it and nothing is there.
 
-    Arguments
-    ---------
-    settings : dict
-        Those of hparams/vgg.yaml. If one of the paths to data is not the default, or data/demo
-        holds anything, nothing is done.
-
-    Raises
-    ------
-    InputError
-        If the corpus can't be made.
+    `settings` is the dictionary of those of hparams/vgg.yaml. If one of the paths to data is not
+    the default, or data/demo holds anything, nothing is done. Raises an InputError if the corpus
+    can't be made.
     """
     is_default = all(settings[name] == path for name, path in DEFAULT_SETTINGS.items())
     if not is_default or not _is_free(DEFAULT_DIR):
@@ -79,25 +72,11 @@ def make_if_missing(settings):
 
 
 def make_corpus(out_dir, settings, workers=1):
-    """Makes the corpus, complete or not at all.
+    """Makes the corpus, complete or not at all; returns whether it was not there already.
 
-    Arguments
-    ---------
-    out_dir : pathlib.Path
-        Where to. A demo corpus of other settings that is there is replaced.
-    settings : Settings
-    workers : int
-        How many processes record. The bytes do not depend on it.
-
-    Returns
-    -------
-    made : bool
-        False if the corpus was already there.
-
-    Raises
-    ------
-    InputError
-        If the settings can't be met, or out_dir holds something else or can't be written.
+    A demo corpus of other Settings that is at the pathlib.Path `out_dir` is replaced. As many
+    processes as `workers` record; the bytes do not depend on it. Raises an InputError if the
+    settings can't be met, or out_dir holds something else or can't be written.
     """
     _check(settings)
     description = json.dumps(describe(settings), indent=2)
@@ -129,10 +108,6 @@ def _check(settings):
     for name, smallest in least.items():
         if getattr(settings, name) < smallest:
             raise InputError(f"--{name} {getattr(settings, name)}: the smallest is {smallest}")
-    if settings.min_snr > settings.max_snr:
-        raise InputError(f"--min_snr {settings.min_snr} is above --max_snr {settings.max_snr}")
-    if not 0 <= settings.pitch_spread <= 50:
-        raise InputError(f"--pitch_spread {settings.pitch_spread} is not between 0 and 50")
 
 
 def _is_free(out_dir):
@@ -149,15 +124,15 @@ def _is_there(out_dir, description):
 
 
 def _build(corpus, settings, workers):
-    recordings = _record_all(cast_speakers(settings), settings, corpus / "audio", workers)
+    recordings = _record_all(cast_speakers(settings), corpus / "audio", workers)
     training = recordings[: settings.train_speakers]
     trial_speakers = dict(enumerate(recordings[settings.train_speakers :]))
     rng = random.Random(settings.seed)
     write_lists(corpus, training, *choose_trials(trial_speakers, settings.trials, rng))
 
 
-def _record_all(speakers, settings, audio_dir, workers):
-    record = partial(record_speaker, settings=settings, audio_dir=audio_dir)
+def _record_all(speakers, audio_dir, workers):
+    record = partial(record_speaker, audio_dir=audio_dir)
     if workers < 2:
         return [record(speaker) for speaker in speakers]
     # "spawn", because the fork of a process with threads may hang.
@@ -176,13 +151,10 @@ def _parser():
         "trial_speakers": "other voices, for the trials",
         "utterances": "of each voice",
         "trials": "of each kind, client and impostor",
-        "min_snr": "signal-to-noise ratio of the noisiest utterances, in dB",
-        "max_snr": "signal-to-noise ratio of the cleanest utterances, in dB",
-        "pitch_spread": "how far utterances leave the pitch of their voice, 0 to 50",
     }.items():
         default = getattr(Settings, name)
         parser.add_argument(
-            f"--{name}", type=type(default), default=default, help=f"{explanation} ({default})"
+            f"--{name}", type=int, default=default, help=f"{explanation} ({default})"
         )
     workers = min(4, os.cpu_count() or 1)
     parser.add_argument("--workers", type=int, default=workers, help=f"processes ({workers})")

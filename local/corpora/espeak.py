@@ -39,21 +39,9 @@ class EspeakVoice:
     folder : pathlib.Path
         An existing folder, in which the voice makes a folder for its copy of the library.
     seed : int
-        Seed of the noise in the voice (breath, roughness).
+        Of the noise in the voice (breath, roughness).
 
-    Raises
-    ------
-    InputError
-        If espeak-ng is missing or can't be loaded, or there is no such accent or variant.
-
-    Example
-    -------
-    >>> import pathlib, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     voice = EspeakVoice("en-us", "f1", pathlib.Path(folder), seed=0)
-    ...     samples = voice.speak("Good morning, everybody.", pitch=50, words_per_minute=170)
-    >>> samples.dtype, len(samples) > SAMPLE_RATE
-    (dtype('int16'), True)
+    Raises an InputError if espeak-ng is missing or can't be loaded, or there is no such voice.
     """
 
     def __init__(self, accent, variant, folder, seed):
@@ -62,7 +50,10 @@ class EspeakVoice:
         if not os.path.isfile(os.path.join(data_path, "voices", "!v", variant)):
             raise InputError(f"espeak-ng has no voice variant '{variant}' in {data_path}/voices/!v")
         home = Path(tempfile.mkdtemp(dir=folder))
-        self._library = _load_copy(library_path, home / "library")
+        try:
+            self._library = ctypes.CDLL(shutil.copy(library_path, home / "library"))
+        except OSError as error:
+            raise InputError(f"espeak-ng's {library_path} can't be loaded: {error}") from error
         self._chunks = []
         self._callback = _Callback(self._keep)  # held here: it must live as long as the library
         # A link, because espeak-ng cuts paths at 160 characters and the package's may be longer.
@@ -73,20 +64,10 @@ class EspeakVoice:
         ctypes.CDLL(None).srand(seed)
 
     def speak(self, text, pitch, words_per_minute):
-        """Says a text.
+        """Says a text: int16 (samples,) at SAMPLE_RATE.
 
-        Arguments
-        ---------
-        text : str
-        pitch : int
-            0 to 100 on espeak-ng's scale, where 50 is the voice's own pitch.
-        words_per_minute : int
-            80 to 450.
-
-        Returns
-        -------
-        samples : (samples,) np.ndarray of int16
-            At SAMPLE_RATE.
+        The pitch is 0 to 100 on espeak-ng's scale, where 50 is the voice's own; words_per_minute
+        is 80 to 450.
         """
         self._chunks.clear()
         for parameter, value in ((_RATE, words_per_minute), (_VOLUME, _QUIET), (_PITCH, pitch)):
@@ -121,11 +102,3 @@ def find_espeak():
             "it: python -m pip install espeakng-loader==0.2.4"
         ) from None
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
-
-
-def _load_copy(library_path, copy):
-    shutil.copy(library_path, copy)
-    try:
-        return ctypes.CDLL(str(copy))
-    except OSError as error:
-        raise InputError(f"espeak-ng's library {library_path} can't be loaded: {error}") from error

@@ -17,43 +17,41 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from local import command_line
 from local.atomic import writing
 from local.audio.recordings import find_utterances
 from local.corpora.lists import choose_trials, write_lines, write_lists
 from local.errors import InputError
 
 
-def main(arguments=None):
-    """Writes the lists that the command line asks for; returns the exit code."""
+def main(arguments):
+    """Writes the lists that the command line asks for."""
     options = _parser().parse_args(arguments)
-    try:
-        _make_lists(**vars(options))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    if options.trials < 1:
+        raise InputError(f"--trials {options.trials}: at least 1 is needed")
+    rng = random.Random(options.seed)
+    utterances = find_utterances(options.folder)
+    training, others = _split_speakers(utterances, options.trial_speakers, rng)
+    clients, impostors = choose_trials(others, options.trials, rng)
+    out_dir = options.out_dir
+    with writing(out_dir):
+        out_dir.mkdir(parents=True, exist_ok=True)
+    lists = write_lists(out_dir, list(training.values()), clients, impostors)
+    speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
+    speakers_path = write_lines(out_dir / "speakers.txt", speakers)
+    num_utterances = sum(map(len, training.values()))
+    print(f"{lists[0]}: {num_utterances} utterances of {len(training)} speakers")
+    print(f"{lists[1]}: {len(clients)} trials of {len(others)} other speakers")
+    print(f"{lists[2]}: {len(impostors)} trials of the same")
+    print(f"{speakers_path}: the speaker of each label")
+    print(f"To train:\n  {_train_command(options.folder, lists)}")
 
 
-def split_speakers(utterances, trial_speakers, rng):
-    """Splits speakers into those to train on and those for the trials.
+def _split_speakers(utterances, trial_speakers, rng):
+    """Splits speakers into two or more to train on and two or more for the trials.
 
-    Arguments
-    ---------
-    utterances : dict
-        Speaker -> list of names. Trials are only made of speakers with two utterances or more.
-    trial_speakers : float
-        The number of speakers for trials or, if below 1, their share (of at least two speakers).
-    rng : random.Random
-
-    Returns
-    -------
-    training, trials : dict
-        As `utterances`, with two speakers or more in each.
-
-    Raises
-    ------
-    InputError
-        If there are too few speakers.
+    Both are dictionaries like `utterances`, speaker -> list of names. Trials are only made of
+    speakers with two utterances or more.
     """
     is_share = 0 < trial_speakers < 1
     wanted = max(2, round(trial_speakers * len(utterances))) if is_share else int(trial_speakers)
@@ -75,25 +73,6 @@ def split_speakers(utterances, trial_speakers, rng):
     for_trials = sorted(rng.sample(eligible, wanted))
     training = {name: own for name, own in utterances.items() if name not in for_trials}
     return training, {name: utterances[name] for name in for_trials}
-
-
-def _make_lists(folder, out_dir, trial_speakers, trials, seed):
-    if trials < 1:
-        raise InputError(f"--trials {trials}: at least 1 is needed")
-    rng = random.Random(seed)
-    training, others = split_speakers(find_utterances(folder), trial_speakers, rng)
-    clients, impostors = choose_trials(others, trials, rng)
-    with writing(out_dir):
-        out_dir.mkdir(parents=True, exist_ok=True)
-    lists = write_lists(out_dir, list(training.values()), clients, impostors)
-    speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
-    speakers_path = write_lines(out_dir / "speakers.txt", speakers)
-    num_utterances = sum(map(len, training.values()))
-    print(f"{lists[0]}: {num_utterances} utterances of {len(training)} speakers")
-    print(f"{lists[1]}: {len(clients)} trials of {len(others)} other speakers")
-    print(f"{lists[2]}: {len(impostors)} trials of the same")
-    print(f"{speakers_path}: the speaker of each label")
-    print(f"To train:\n  {_train_command(folder, lists)}")
 
 
 def _train_command(folder, lists):
@@ -133,4 +112,4 @@ def _parser():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(main)

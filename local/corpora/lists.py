@@ -16,7 +16,6 @@ def choose_trials(utterances, count, rng):
     count : int
         How many trials of each kind; fewer come back where there are no more pairs.
     rng : random.Random
-        Source of the choices.
 
     Returns
     -------
@@ -39,19 +38,9 @@ def choose_trials(utterances, count, rng):
 def write_lists(out_dir, training, clients, impostors):
     """Writes the three lists, each completely or not at all.
 
-    Arguments
-    ---------
-    out_dir : pathlib.Path
-        An existing folder.
-    training : list of list of str
-        The paths of the utterances of each speaker, in the order of the labels.
-    clients, impostors : list of (str, str)
-        Pairs of paths.
-
-    Returns
-    -------
-    files : list of pathlib.Path
-        train_labels.txt, valid_clients.txt and valid_impostors.txt.
+    They go into the existing folder `out_dir`, a pathlib.Path. `training` has a list of paths for
+    each speaker, in the order of the labels; clients and impostors are pairs of paths. Returns the
+    paths of train_labels.txt, valid_clients.txt and valid_impostors.txt.
     """
     labels = [f"{path} {label} -1" for label, paths in enumerate(training) for path in paths]
     lists = {

@@ -4,23 +4,10 @@ import numpy as np
 
 
 def add_noise(speech, snr_db, kind, sample_rate, rng):
-    """Adds noise to speech at a given signal-to-noise ratio.
+    """Adds noise of one of the NOISES to clean speech (samples,) of any level above zero.
 
-    Arguments
-    ---------
-    speech : (samples,) np.ndarray of float
-        Clean speech, of any level above zero.
-    snr_db : float
-        Power of the speech over the power of the noise, both over the whole recording, in dB.
-    kind : str
-        One of NOISES.
-    sample_rate : int
-        In hertz.
-    rng : np.random.Generator
-
-    Returns
-    -------
-    noisy : (samples,) np.ndarray of float
+    `snr_db` is the power of the speech over that of the noise, both over the whole recording, in
+    dB. The sample rate is in hertz, and `rng` is a np.random.Generator.
 
     Example
     -------

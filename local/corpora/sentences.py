@@ -18,25 +18,9 @@ _JOINS = "and then|while|because|but|although|so".split("|")
 
 
 def unique_sentences(count, rng):
-    """Invents different sentences.
+    """Invents `count` different sentences, of the many millions that there are.
 
-    Arguments
-    ---------
-    count : int
-        How many; there are many millions.
-    rng : random.Random
-
-    Returns
-    -------
-    sentences : list of str
-        Of 10 to 22 words, about 2 to 8 seconds of speech.
-
-    Example
-    -------
-    >>> import random
-    >>> sentences = unique_sentences(1000, random.Random(0))
-    >>> len(set(sentences))
-    1000
+    Each has 10 to 22 words, about 2 to 8 seconds of speech. `rng` is a random.Random.
     """
     sentences = {}  # unlike a set, a dictionary keeps the order
     while len(sentences) < count:

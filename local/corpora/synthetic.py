@@ -16,6 +16,9 @@ VERSION = 1  # raise it when the same settings would give other bytes
 SAMPLE_RATE = 16_000  # of the files, in hertz
 WORDS_PER_MINUTE = (150, 180)
 LEVELS_DBFS = (-32.0, -18.0)
+# More noise or a wider spread (on espeak-ng's scale from 0 to 100) makes the task harder.
+SNR_DB = (0.0, 20.0)
+PITCH_SPREAD = 15
 
 # Each voice keeps one accent. With fewer accents, voices are harder to tell apart.
 ACCENTS = """
@@ -36,20 +39,13 @@ VOICES = """
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of the demo corpus.
-
-    More noise (lower `min_snr` and `max_snr`, signal-to-noise ratios in dB) makes the task harder,
-    and so does a wider `pitch_spread` (on espeak-ng's scale from 0 to 100, to both sides of 50).
-    """
+    """The settings of the demo corpus."""
 
     seed: int = 0
     train_speakers: int = 48
     trial_speakers: int = 16
     utterances: int = 12
     trials: int = 1000
-    min_snr: float = 0.0
-    max_snr: float = 20.0
-    pitch_spread: int = 15
 
 
 @dataclass(frozen=True)
@@ -65,6 +61,9 @@ class Speaker:
 def describe(settings):
     """A dictionary of everything that decides the bytes of the corpus."""
     return asdict(settings) | {
+        "min_snr": SNR_DB[0],
+        "max_snr": SNR_DB[1],
+        "pitch_spread": PITCH_SPREAD,
         "version": VERSION,
         "sample_rate": SAMPLE_RATE,
         "words_per_minute": WORDS_PER_MINUTE,
@@ -75,14 +74,7 @@ def describe(settings):
 
 
 def cast_speakers(settings):
-    """The speakers of training, then those of the trials; no two say the same sentence.
-
-    Example
-    -------
-    >>> first, *others = cast_speakers(Settings())
-    >>> len(others), len(first.sentences)
-    (63, 12)
-    """
+    """The speakers of training, then those of the trials; no two say the same sentence."""
     rng = random.Random(settings.seed)
     voices = rng.sample(VOICES, settings.train_speakers + settings.trial_speakers)
     sentences = unique_sentences(len(voices) * settings.utterances, rng)
@@ -97,7 +89,7 @@ def cast_speakers(settings):
     ]
 
 
-def record_speaker(speaker, settings, audio_dir):
+def record_speaker(speaker, audio_dir):
     """Records all sentences of a Speaker as audio_dir/VOICE/NUMBER.wav.
 
     Returns the path of each, below the pathlib.Path `audio_dir` and without extension.
@@ -108,18 +100,18 @@ def record_speaker(speaker, settings, audio_dir):
     with tempfile.TemporaryDirectory() as folder:
         voice = EspeakVoice(speaker.accent, speaker.voice, Path(folder), speaker.seed)
         for path, sentence in zip(paths, speaker.sentences, strict=True):
-            samples = _record(voice, sentence, settings, rng)
+            samples = _record(voice, sentence, rng)
             soundfile.write(audio_dir / f"{path}.wav", samples, SAMPLE_RATE, subtype="PCM_16")
     return paths
 
 
-def _record(voice, sentence, settings, rng):
+def _record(voice, sentence, rng):
     from scipy.signal import resample_poly  # here, so that -h need not wait for it
 
-    pitch = 50 + rng.integers(-settings.pitch_spread, settings.pitch_spread, endpoint=True)
+    pitch = 50 + rng.integers(-PITCH_SPREAD, PITCH_SPREAD, endpoint=True)
     words_per_minute = rng.integers(*WORDS_PER_MINUTE, endpoint=True)
     speech = voice.speak(sentence, int(pitch), int(words_per_minute)) / 32768
     speech = resample_poly(speech, 320, 441)  # 22,050 to 16,000 Hz
-    snr_db = rng.uniform(settings.min_snr, settings.max_snr)
+    snr_db = rng.uniform(*SNR_DB)
     noisy = add_noise(speech, snr_db, rng.choice(list(NOISES)), SAMPLE_RATE, rng)
     return set_level(noisy, rng.uniform(*LEVELS_DBFS))

@@ -20,25 +20,14 @@ from local.machine.signals import ignore_stopping
 
 
 class Chunks(NamedTuple):
-    """A training batch.
+    """A training batch: chunks or, with `lengths` and `starts`, whole utterances."""
 
-    Arguments
-    ---------
-    waveforms : torch.Tensor
-        int16 (batch, samples); or stored log-mel, (batch, frames, num_mels).
-    lengths : torch.Tensor or None
-        (batch,) samples (frames) of each; None where all fill the batch.
-    starts : torch.Tensor or None
-        float32 (batch,), where the chunk is to be cut from the features of a whole utterance:
-        from 0, the first possible place, to 1, the last. None where the waveforms are the chunks.
-    labels : torch.Tensor
-        int64 (batch,).
-    """
-
-    waveforms: torch.Tensor
-    lengths: torch.Tensor | None
+    waveforms: torch.Tensor  # int16 (batch, samples); or stored log-mel, (batch, frames, num_mels)
+    lengths: torch.Tensor | None  # (batch,) samples (frames) of each utterance
+    # float32 (batch,), where the chunk is to be cut from the features of a whole utterance: from 0,
+    # the first possible place, to 1, the last.
     starts: torch.Tensor | None
-    labels: torch.Tensor
+    labels: torch.Tensor  # int64 (batch,)
 
     def to(self, device):
         """A copy on the device, asynchronous from pinned memory."""

@@ -1,6 +1,7 @@
 """Manifests to rows and back: SpeechBrain's CSV, a row for each utterance.
 
-SpeechBrain reads them with `DynamicItemDataset.from_csv(path, replacements=KEEP_DOLLARS)`.
+SpeechBrain reads them, too, but takes `$name` in a path for a variable unless its `replacements`
+give it back.
 """
 
 import csv
@@ -11,28 +12,11 @@ from local.errors import InputError
 COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
 
 
-class _KeepDollars(dict):
-    def __missing__(self, name):
-        return f"${name}"
-
-
-# SpeechBrain replaces `$name` in a CSV as a variable and can't escape it. With these replacements
-# it stays as it is, so that a path may hold a dollar sign.
-KEEP_DOLLARS = _KeepDollars()
-
-
 def read_manifest(path):
     """Yields the rows of a manifest one by one, as there may be millions.
 
-    Yields
-    ------
-    row : dict
-        Text, with `COLUMNS` as keys.
-
-    Raises
-    ------
-    InputError
-        If the file can't be read, or is no manifest.
+    A row is a dictionary of text, with `COLUMNS` as keys. Raises an InputError if the file can't
+    be read, or is no manifest.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:

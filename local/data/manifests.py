@@ -24,38 +24,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was written, and what is in it.
-
-    Arguments
-    ---------
-    path : Path
-    num_utterances : int
-    num_speakers : int
-        0 for trials, which don't name speakers.
-    seconds : float
-        Of all utterances together.
-    num_resampled, num_downmixed : int
-        Utterances at another rate, and with more than one channel.
-    """
+    """A manifest that was written, and what is in it."""
 
     path: Path
     num_utterances: int
-    num_speakers: int
-    seconds: float
-    num_resampled: int
-    num_downmixed: int
+    num_speakers: int  # 0 for trials, which don't name speakers
+    seconds: float  # of all utterances together
+    num_resampled: int  # utterances at another rate
+    num_downmixed: int  # utterances with more than one channel
 
 
 class _Utterances(NamedTuple):
-    """What a list says of each utterance: its ID, the name of its file, its speaker.
-
-    `place(index)` is the (path, line) that mentions it.
-    """
+    """What a list says of each utterance."""
 
     ids: Sequence
-    names: Sequence
+    names: Sequence  # of the files
     speakers: Sequence
-    place: Callable
+    place: Callable  # index -> the (path, line) that mentions it
 
 
 def prepare_training(
@@ -113,22 +98,10 @@ def prepare_trials(
 ):
     """Checks the audio of trials, and writes a manifest with each utterance once.
 
-    Arguments
-    ---------
-    trials : local.lists.trials.Trials or local.lists.enrolment.Enrolment
-        Its `utterances` are looked up.
-    data_dir, manifest_path, sample_rate, min_seconds, progress, kind
-        As for `prepare_training`.
-
-    Returns
-    -------
-    manifest : Manifest
-        In the order of `trials.utterances`, with an empty `spk_id`.
-
-    Raises
-    ------
-    InputError
-        With all problems of the audio, each with the place where a trial mentions it first.
+    `trials` are Trials or an Enrolment, whose `utterances` are looked up; the other arguments are
+    as for `prepare_training`. Returns a Manifest in the order of the utterances, with an empty
+    `spk_id`. Raises an InputError with all problems of the audio, each with the place where a trial
+    mentions it first.
     """
     names = trials.utterances
     utterances = _Utterances(names, names, [""] * len(names), trials.places.__getitem__)
@@ -149,9 +122,7 @@ def prepare_recordings(
     problems : local.errors.Problems
         Gets what is wrong with the others.
 
-    Returns
-    -------
-    manifest : Manifest
+    Returns a Manifest.
     """
     ids, names, places = recordings
     utterances = _Utterances(ids, names, [""] * len(ids), places.__getitem__)

@@ -21,17 +21,6 @@ def shared_speakers(training_manifest, trials_manifest):
     speakers : list of str
         In the order of their labels: the name of the folder, or "label N" where speakers have none.
         Speakers of two corpora may have the same name by chance: this is for a warning.
-
-    Example
-    -------
-    >>> import pathlib, tempfile
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> header = "ID,duration,wav,start,stop,spk_id\\n"
-    >>> rows = "anna/1,1.0,/a/anna/1.wav,0,16000,0\\nbert/1,1.0,/a/bert/1.wav,0,16000,1\\n"
-    >>> _ = (folder / "train.csv").write_text(header + rows)
-    >>> _ = (folder / "trials.csv").write_text(header + "bert/2,1.0,/a/bert/2.wav,0,16000,\\n")
-    >>> shared_speakers(folder / "train.csv", folder / "trials.csv")
-    ['bert']
     """
     trial_rows = list(read_manifest(trials_manifest))
     trial_paths = {row["wav"] for row in trial_rows}

@@ -38,11 +38,7 @@ def prepare(
 ):
     """Checks all lists and files of a training run, and writes `out_dir`/manifests/*.csv.
 
-    The arguments are the `SETTINGS` of the same names in `hparams/vgg.yaml`.
-
-    Returns
-    -------
-    prepared : Prepared
+    The arguments are the `SETTINGS` of the same names in `hparams/vgg.yaml`. Returns a Prepared.
 
     Raises
     ------

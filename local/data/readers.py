@@ -5,25 +5,11 @@ from local.features.files import is_feature_file, read_features
 
 
 def read_utterance(path, start, stop, sample_rate):
-    """Reads a whole utterance.
+    """Reads a whole utterance: int16 (num_samples,), or log-mel (frames, num_mels).
 
-    Arguments
-    ---------
-    path : str
-    start, stop : int
-        Of the utterance within the file, in samples at its own rate, or in frames.
-    sample_rate : int
-        Of the samples returned, in Hz.
-
-    Returns
-    -------
-    values : np.ndarray
-        int16 (num_samples,), or log-mel (frames, num_mels).
-
-    Raises
-    ------
-    InputError
-        If the file can't be read, or ends too early.
+    `start` and `stop` are its place in the file, in samples at the file's own rate, or in frames;
+    `sample_rate` is that of the samples returned, in Hz. Raises an InputError if the file can't be
+    read, or ends too early.
     """
     if is_feature_file(path):
         return read_features(path, start, stop)

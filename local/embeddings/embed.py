@@ -48,24 +48,12 @@ def write_crops(manifest_path, crops_path, num_crops, crop_seconds):
 
 
 class Utterances(NamedTuple):
-    """A batch of whole utterances; it is empty if none of them can be read.
+    """A batch of whole utterances; it is empty if none of them can be read."""
 
-    Arguments
-    ---------
-    indices : list of int
-        The rows of the manifest.
-    waveforms : torch.Tensor
-        int16 (batch, samples), or log-mel (batch, frames, num_mels); padded with zeros.
-    lengths : torch.Tensor
-        (batch,) samples or frames.
-    failures : list of tuple
-        (row of the manifest, problem) of those that can't be read.
-    """
-
-    indices: list
-    waveforms: torch.Tensor
-    lengths: torch.Tensor
-    failures: list
+    indices: list  # of int: the rows of the manifest
+    waveforms: torch.Tensor  # int16 (batch, samples), or log-mel (batch, frames, num_mels); padded
+    lengths: torch.Tensor  # (batch,) samples or frames
+    failures: list  # of (row of the manifest, problem) of those that can't be read
 
 
 class WholeUtterances(torch.utils.data.Dataset):

@@ -1,7 +1,7 @@
 """Trials to groups that are reported apart: by sex, age, length, or what the lists say."""
 
 import logging
-from itertools import chain, islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,40 +14,13 @@ logger = logging.getLogger(__name__)
 MAX_GROUPS = 20
 
 
-class Condition(NamedTuple):
-    """A group of trials.
-
-    Arguments
-    ---------
-    heading : str
-        Of the table that it is a row of.
-    name : str
-    mask : np.ndarray
-        bool (num_trials,): which trials belong to it.
-    """
-
-    heading: str
-    name: str
-    mask: np.ndarray
-
-
 class Grouping(NamedTuple):
-    """What trials are grouped by, besides what their lists say.
+    """What trials are grouped by, besides what their lists say."""
 
-    Arguments
-    ---------
-    speaker_table : dict
-        Column -> speaker -> value, from `local.lists.speaker_table.read_speaker_table`; empty if
-        nothing is known of the speakers.
-    group_edges : dict
-        Column of the table -> ascending numbers that divide its values into groups.
-    duration_edges : sequence of float
-        Seconds that divide the lengths of the shorter sides into groups.
-    """
-
+    # Column -> speaker -> value, from `local.lists.speaker_table.read_speaker_table`; may be empty.
     speaker_table: dict
-    group_edges: dict
-    duration_edges: tuple
+    group_edges: dict  # column of the table -> ascending numbers that divide its values into groups
+    duration_edges: tuple  # seconds that divide the lengths of the shorter sides into groups
 
     def check(self):
         """Raises an InputError if edges are not ascending numbers."""
@@ -73,7 +46,8 @@ class Grouping(NamedTuple):
 
         Returns
         -------
-        conditions : list of Condition
+        conditions : list of tuple
+            (heading of a table, name of its row, bool (num_trials,): the trials of the row)
 
         Raises
         ------
@@ -113,7 +87,7 @@ def _of_lists(trials):
         logger.info("The conditions of the trials are left out: there are too many")
         return []
     names = enumerate(trials.condition_names)
-    return [Condition("condition", name, trials.condition == index) for index, name in names]
+    return [("condition", name, trials.condition == index) for index, name in names]
 
 
 def _of_durations(trials, seconds, edges):
@@ -123,7 +97,7 @@ def _of_durations(trials, seconds, edges):
     names, found = range_names(edges, " s"), np.unique(groups)
     if len(found) == 1:
         return []
-    return [Condition("shorter side", names[group], groups == group) for group in found]
+    return [("shorter side", names[group], groups == group) for group in found]
 
 
 def range_names(edges, unit=""):
@@ -141,14 +115,11 @@ def range_names(edges, unit=""):
 
 
 def _check_known(table, names):
-    if not any(name in value_of for value_of in table.values() for name in names):
-        known, wanted = (
-            ", ".join(f"'{name}'" for name in islice(some, 3))
-            for some in (chain(*table.values()), names)
-        )
+    known = set().union(*table.values())
+    if known.isdisjoint(names):
         raise InputError(
             f"the table of speakers says nothing about the speakers of the trials: it knows "
-            f"{known}, they are {wanted}"
+            f"{sorted(known)[:3]}, they are {names[:3]}"
         )
 
 
@@ -164,7 +135,7 @@ def _of_speakers(column, values, trials, speakers):
     is_cross = is_known & ((enrol != test) | trials.is_client)
     rows = [(f"same {column}", is_same), (f"cross {column}", is_cross)]
     rows += [(value, is_same & (enrol == value)) for value in groups]
-    return [Condition(column, name, mask) for name, mask in rows if mask.any()]
+    return [(column, name, mask) for name, mask in rows if mask.any()]
 
 
 def _grouped(column, values, edges):

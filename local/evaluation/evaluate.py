@@ -15,52 +15,25 @@ from local.lists.trials import Trials
 
 
 class Evaluation(NamedTuple):
-    """A system with its figures.
-
-    Arguments
-    ---------
-    name : str
-    trials : local.lists.trials.Trials
-    scores : np.ndarray
-        (num_trials,)
-    curve : local.evaluation.metrics.DetectionCurve
-    summary : dict
-        Plain values, as in metrics.json.
-    intervals : local.evaluation.intervals.Intervals
-    audio : dict
-        As in `local.scoring.trial_scores.TrialScores`.
-    """
+    """A system with its figures."""
 
     name: str
     trials: Trials
-    scores: np.ndarray
+    scores: np.ndarray  # (num_trials,)
     curve: DetectionCurve
-    summary: dict
+    summary: dict  # plain values, as in metrics.json
     intervals: Intervals
-    audio: dict
+    audio: dict  # as in `local.scoring.trial_scores.TrialScores`
 
 
 class Evaluator(NamedTuple):
-    """How systems are evaluated.
-
-    Arguments
-    ---------
-    costs : local.evaluation.summary.Costs
-    num_draws : int
-        Of the speakers, for the intervals; 0: no intervals.
-    grouping : local.evaluation.conditions.Grouping
-        The conditions to report apart.
-    speakers_path : str or Path, optional
-        See `local.evaluation.speakers.find_speakers`.
-    progress : bool
-        Whether to show progress bars.
-    """
+    """How systems are evaluated."""
 
     costs: Costs = DEFAULT_COSTS
-    num_draws: int = 1000
-    grouping: Grouping = NO_GROUPING
-    speakers_path: str | None = None
-    progress: bool = False
+    num_draws: int = 1000  # of the speakers, for the intervals; 0: no intervals
+    grouping: Grouping = NO_GROUPING  # the conditions to report apart
+    speakers_path: str | None = None  # see `local.evaluation.speakers.find_speakers`
+    progress: bool = False  # whether to show progress bars
 
     def check(self):
         """Raises an InputError if a setting is outside its range."""
@@ -144,7 +117,8 @@ def difference(evaluation, reference):
             "difference": evaluation.summary[name] - reference.summary[name],
             "interval": interval(draws[name] - others[name]),
         }
-        for name in draws.keys() & others.keys()
+        for name in draws
+        if name in others
     }
 
 

@@ -26,19 +26,12 @@ BAND_RATES = ndtr(np.linspace(*ndtri((1e-5, 1.0 - 1e-5)), 200))
 
 
 class Intervals(NamedTuple):
-    """What the draws of speakers gave.
+    """What the draws of speakers gave."""
 
-    Arguments
-    ---------
-    draws : dict
-        The name of a figure -> its value in each draw, float64 (num_draws,). Empty if there are
-        too few speakers, or no draws were asked for.
-    band : np.ndarray or None
-        (2, num_rates): lowest and highest miss rate at each of `BAND_RATES`.
-    """
-
+    # The name of a figure -> its value in each draw, float64 (num_draws,). Empty if there are too
+    # few speakers, or no draws were asked for.
     draws: dict
-    band: np.ndarray | None
+    band: np.ndarray | None  # (2, num_rates): lowest and highest miss rate at each of `BAND_RATES`
 
     def limits(self):
         """The name of a figure -> [low, high], plain numbers."""
@@ -76,7 +69,6 @@ def find_intervals(curve, trials, scores, speakers, costs, num_draws, progress=F
     costs : local.evaluation.summary.Costs
     num_draws : int
     progress : bool
-        Whether to show a progress bar.
 
     Returns
     -------
@@ -84,11 +76,13 @@ def find_intervals(curve, trials, scores, speakers, costs, num_draws, progress=F
         Of the draws that have trials of both classes: `NO_INTERVALS` if fewer than half do, or if
         there are fewer than 5 speakers.
     """
-    num_speakers, of_sides = _renumbered(speakers.of_utterance, trials)
-    if num_speakers < MIN_SPEAKERS:
+    sides = np.stack([trials.enrol, trials.test])
+    # Numbers of the speakers that occur in these trials.
+    numbers, of_sides = np.unique(speakers.of_utterance[sides], return_inverse=True)
+    if len(numbers) < MIN_SPEAKERS:
         return NO_INTERVALS
-    drawn_trials = DrawnTrials(curve.thresholds, scores, trials.is_client, *of_sides)
-    all_counts = speaker_counts(num_speakers, num_draws)
+    drawn_trials = DrawnTrials(curve.thresholds, scores, trials.is_client, of_sides)
+    all_counts = speaker_counts(len(numbers), num_draws)
     rows, misses = [], []
     for counts in tqdm(all_counts, "intervals", num_draws, leave=False, disable=not progress):
         draw = drawn_trials.draw(counts)
@@ -100,13 +94,6 @@ def find_intervals(curve, trials, scores, speakers, costs, num_draws, progress=F
         return NO_INTERVALS
     draws = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return Intervals(draws, np.percentile(misses, PERCENTILES, axis=0))
-
-
-def _renumbered(of_utterance, trials):
-    """The number of speakers that occur in the trials, and their numbers for both sides."""
-    sides = np.stack([of_utterance[trials.enrol], of_utterance[trials.test]])
-    occurs = np.bincount(sides.ravel()) > 0
-    return np.count_nonzero(occurs), (np.cumsum(occurs) - 1)[sides]
 
 
 def _first_points(curve, rates):
@@ -135,30 +122,24 @@ class DrawnTrials:
     ---------
     thresholds : np.ndarray
         (num_thresholds,), those of the `local.evaluation.metrics.DetectionCurve` of the trials.
-    scores : np.ndarray
-        (num_trials,)
-    is_client : np.ndarray
-        bool (num_trials,)
-    enrol_speaker, test_speaker : np.ndarray
-        int (num_trials,), indices of speakers.
+    scores, is_client : np.ndarray
+        (num_trials,) and bool (num_trials,).
+    speakers : np.ndarray
+        int (2, num_trials): the indices of the speakers of both sides.
     """
 
-    def __init__(self, thresholds, scores, is_client, enrol_speaker, test_speaker):
+    def __init__(self, thresholds, scores, is_client, speakers):
         # Counted from the last threshold, which accepts nothing and must stay.
         every = -(-len(thresholds) // MAX_THRESHOLDS)
         thresholds = self.thresholds = thresholds[::-1][::every][::-1]
         costs = llr_costs(scores, is_client)
-        speakers = np.stack([enrol_speaker, test_speaker])
         self._clients = _SortedClass(scores, costs, speakers[:1], is_client, thresholds)
         self._impostors = _SortedClass(scores, costs, speakers, ~is_client, thresholds)
 
     def draw(self, counts):
         """The DetectionCurve and the Cllr of a draw, or None if a class is empty in it.
 
-        Arguments
-        ---------
-        counts : np.ndarray
-            float64 (num_speakers,): how often each speaker was drawn.
+        The counts, float64 (num_speakers,), say how often each speaker was drawn.
         """
         clients, impostors = self._clients.weigh(counts), self._impostors.weigh(counts)
         if clients is None or impostors is None:

@@ -33,37 +33,13 @@ def fit_llrs(inputs, is_client, p_target):
     weights : np.ndarray
         float64 (num_inputs,). That of an input that is the same in all trials is 0.
     offset : float
-
-    Raises
-    ------
-    ValueError
-        If the prior is outside its range, an input is not finite, or a class has no trial.
-
-    Example
-    -------
-    >>> inputs = np.array([[0.0], [0.0], [1.0], [0.0], [1.0], [1.0]])
-    >>> is_client = np.array([False, False, False, True, True, True])
-    >>> weights, offset = fit_llrs(inputs, is_client, p_target=0.5)
-    >>> (weights + offset).round(6), round(offset, 6)  # log(2/3 / 1/3), log(1/3 / 2/3)
-    (array([0.693147]), -0.693147)
     """
-    _check(inputs, is_client, p_target)
     means = inputs.mean(axis=0)
     deviations = np.array([column.std() if np.ptp(column) else 1.0 for column in inputs.T])
     rows = np.column_stack([(inputs - means) / deviations, np.ones(len(inputs))])
     weights = _least_cost(rows, is_client, p_target)
     weights[:-1] /= deviations
     return weights[:-1], float(weights[-1] - weights[:-1] @ means)
-
-
-def _check(inputs, is_client, p_target):
-    if not 0.0 < p_target < 1.0:
-        raise ValueError(f"p_target must be between 0 and 1, got {p_target}")
-    num_clients = np.count_nonzero(is_client)
-    if num_clients in (0, len(is_client)):
-        raise ValueError(f"both classes are needed: {num_clients} of {len(is_client)} are clients")
-    if not np.isfinite(inputs).all():
-        raise ValueError("inputs must be finite")
 
 
 def _least_cost(rows, is_client, p_target):

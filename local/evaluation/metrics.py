@@ -15,22 +15,13 @@ from scipy.special import logit
 
 
 class DetectionCurve(NamedTuple):
-    """Both error rates at every threshold where they differ: what all metrics and plots share.
+    """Both error rates at every threshold where they differ: what all metrics and plots share."""
 
-    Arguments
-    ---------
-    thresholds : np.ndarray
-        (num_thresholds,), ascending: each score that occurs (its trials and those above are
-        accepted), and at the end the next number above the highest score (none is accepted).
-    miss : np.ndarray
-        float64 (num_thresholds,), from 0 up to 1.
-    false_alarm : np.ndarray
-        float64 (num_thresholds,), from 1 down to 0.
-    """
-
+    # (num_thresholds,), ascending: each score that occurs (its trials and those above are
+    # accepted), and at the end the next number above the highest score (none is accepted).
     thresholds: np.ndarray
-    miss: np.ndarray
-    false_alarm: np.ndarray
+    miss: np.ndarray  # float64 (num_thresholds,), from 0 up to 1
+    false_alarm: np.ndarray  # float64 (num_thresholds,), from 1 down to 0
 
 
 def detection_curve(scores, is_client):
@@ -211,39 +202,27 @@ def _check_costs(p_target, c_miss, c_false_alarm):
 
 def _checked_trials(scores, is_client):
     """Both as arrays, or a ValueError that says what is wrong with them."""
-    scores = np.asarray(scores)
+    scores, is_client = np.asarray(scores), np.asarray(is_client)
     if scores.dtype != np.float32:
         scores = scores.astype(np.float64)
-    is_client = np.asarray(is_client)
     if scores.ndim != 1 or scores.shape != is_client.shape:
         raise ValueError(
             f"scores and is_client must be two lists of one length, "
             f"got shapes {scores.shape} and {is_client.shape}"
         )
-    if not len(scores):
-        raise ValueError("there are no trials: scores and is_client are empty")
+    num_trials, num_clients = len(scores), np.count_nonzero(is_client)
+    if num_clients in (0, num_trials):
+        raise ValueError(
+            f"error rates need both classes: there are {num_clients} client trials and "
+            f"{num_trials - num_clients} impostor trials"
+        )
     if is_client.dtype != bool:
         raise ValueError(f"is_client must be True or False per trial, got {is_client.dtype} values")
-    _check_both_classes(is_client)
-    _check_finite(scores)
-    return scores, is_client
-
-
-def _check_finite(scores):
     is_finite = np.isfinite(scores)
     if not is_finite.all():
         first = np.argmin(is_finite)
-        count = np.count_nonzero(~is_finite)
         raise ValueError(
             f"scores must be finite: score {first} (counted from 0) is {scores[first]}, "
-            f"{count} of {len(scores)} are not finite"
+            f"{np.count_nonzero(~is_finite)} of {num_trials} are not finite"
         )
-
-
-def _check_both_classes(is_client):
-    if is_client.all() or not is_client.any():
-        present, absent = ("client", "impostor") if is_client[0] else ("impostor", "client")
-        raise ValueError(
-            f"error rates need both classes: all {len(is_client)} trials are {present} trials, "
-            f"there is no {absent} trial"
-        )
+    return scores, is_client

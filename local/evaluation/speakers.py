@@ -13,20 +13,11 @@ CONNECTED = "connections by client trials"
 
 
 class Speakers(NamedTuple):
-    """The speakers of trials.
-
-    Arguments
-    ---------
-    names : list of str
-    of_utterance : np.ndarray
-        int (num_utterances,): the index into `names` for each of `Trials.utterances`.
-    source : str
-        How they were found, for the report.
-    """
+    """The speakers of trials."""
 
     names: list
-    of_utterance: np.ndarray
-    source: str
+    of_utterance: np.ndarray  # int (num_utterances,): indices into names, for `Trials.utterances`
+    source: str  # how they were found, for the report
 
 
 def find_speakers(trials, path=None):

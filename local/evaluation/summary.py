@@ -16,6 +16,9 @@ from local.evaluation.metrics import (
     detection_curve,
 )
 
+# The counts of a summary, and what a table calls them.
+COUNTS = [("num_trials", "trials"), ("num_clients", "  clients"), ("num_impostors", "  impostors")]
+
 
 class Costs(NamedTuple):
     """The priors at which detection costs are reported, and the costs of the two errors."""
@@ -112,34 +115,11 @@ def count(is_client):
 
 
 def format_summary(summary):
-    """The table to print: a line for each figure, aligned, with its interval and threshold.
+    """The table to print: counts, then each figure with its interval and threshold, aligned.
 
-    Arguments
-    ---------
-    summary : dict
-        From `summarise`, or with the intervals of `local.evaluation.evaluate`.
-
-    Example
-    -------
-    >>> print(format_summary(summarise([0.2, 0.4, 0.6, 0.8], [False, True, False, True])))
-    trials                    4
-      clients                 2
-      impostors               2
-    EER                  50.000 %                     at threshold 0.6000
-      of the hull        25.000 %
-    minDCF (p = 0.01)    0.5000                       at threshold 0.8000
-    actDCF (p = 0.01)    1.0000                       at threshold 4.5951
-    minDCF (p = 0.05)    0.5000                       at threshold 0.8000
-    actDCF (p = 0.05)    1.0000                       at threshold 2.9444
-    Cllr                 0.9809
-      minimum            0.5000
+    The summary is that of `summarise`; `local.evaluation.evaluate` adds the intervals.
     """
-    lines = [
-        f"trials            {summary['num_trials']:>9,}",
-        f"  clients         {summary['num_clients']:>9,}",
-        f"  impostors       {summary['num_impostors']:>9,}",
-    ]
-    lines += [_line(summary, *row) for row in summary_rows(summary)]
+    lines = [_line(summary, *row) for row in [*COUNTS, *summary_rows(summary)]]
     if summary.get("num_draws"):
         lines.append(
             f"[95 % intervals, of {summary['num_draws']:,} draws of {summary['num_speakers']} "
@@ -157,15 +137,34 @@ def summary_rows(summary):
 
 
 def _line(summary, key, name):
-    decimals, unit = (3, "%") if key.endswith("percent") else (4, " ")
     low_high = summary.get("intervals", {}).get(key)
-    interval = "[{:.{d}f}, {:.{d}f}]".format(*low_high, d=decimals) if low_high else ""
-    threshold = summary.get(f"{key.removesuffix('_percent')}_threshold")
+    interval = f"[{', '.join(number_text(key, end) for end in low_high)}]" if low_high else ""
+    threshold = summary.get(threshold_key(key))
     at = f"at threshold {threshold:.4f}" if threshold is not None else ""
-    return f"{name:<18}{summary[key]:>9.{decimals}f} {unit}  {interval:<18} {at}".rstrip()
+    unit = "%" if key.endswith("_percent") else " "
+    return f"{name:<18}{number_text(key, summary[key]):>9} {unit}  {interval:<18} {at}".rstrip()
 
 
-def write_metrics(path, metrics):
+def number_text(key, value):
+    """A number of a summary as it is shown, without its unit.
+
+    Example
+    -------
+    >>> number_text("num_trials", 1200), number_text("eer_percent", 1.5), number_text("cllr", 0.25)
+    ('1,200', '1.500', '0.2500')
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3f}" if key.endswith("_percent") else f"{value:.4f}"
+
+
+def threshold_key(key):
+    """The key of the threshold of a figure: "eer_threshold" for "eer_percent"."""
+    return f"{key.removesuffix('_percent')}_threshold"
+
+
+def write_json(path, content):
     """Writes a dictionary of plain values as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")

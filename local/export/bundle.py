@@ -28,8 +28,8 @@ def bundle(module_names):
     Raises
     ------
     InputError
-        If a module does not exist, two modules use one name for different things, or a module
-        imports from the recipe in another way than by `from local.module import name` at its top.
+        If two modules use one name for different things, or a module imports from the recipe in
+        another way than by `from local.module import name` at its top.
 
     Example
     -------
@@ -39,78 +39,38 @@ def bundle(module_names):
     >>> namespace["VGG"]([8, 16]).output_size
     320
     """
-    collected = _Bundle()
+    bodies = {}  # module: source
+    meanings = {}  # name: (the module that defines it, or an import statement; the first user)
     for name in sorted(module_names):
-        collected.add(name)
-    return collected.text()
+        _add(name, bodies, meanings)
+    imports = {meaning for meaning, _ in meanings.values()} - set(bodies)
+    first = sorted(imports, key=lambda statement: (statement.startswith("from"), statement))
+    return "\n\n\n".join(["\n".join(first), *bodies.values()]) + "\n"
 
 
-class _Bundle:
-    """The modules so far: their sources, and what each name in them means."""
-
-    def __init__(self):
-        self.bodies = {}  # module: source
-        self.meanings = {}  # name: (the module that defines it, or a statement; the first user)
-        self.imports = set()  # statements
-        self.wanted = {}  # name that is imported from the recipe: MODULE:LINE
-
-    def add(self, name):
-        """Adds a module behind all that it needs, unless it is there already."""
-        if name in self.bodies:
-            return
-        text = _source(name)
-        tree = ast.parse(text)
-        for statement in _own_imports(tree, name):
-            self.add(statement.module)
-            place = f"{name}:{statement.lineno}"
-            self.wanted |= {alias.name: place for alias in statement.names}
-        imports = _library_imports(tree)
-        self.imports.update(imports.values())
-        self._check_names(name, dict.fromkeys(_defined_names(text), name) | imports)
-        self.bodies[name] = f"# --- {name}\n\n{_without_imports(text, tree)}"
-
-    def _check_names(self, name, meanings):
-        for what, meaning in meanings.items():
-            first, user = self.meanings.setdefault(what, (meaning, name))
-            if first != meaning:
-                raise InputError(
-                    f"{name} and {user} use the name '{what}' for different things: they can't be "
-                    "exported together, so rename one"
-                )
-
-    def text(self):
-        for what, place in self.wanted.items():
-            if what not in self.meanings:
-                raise _refusal(place)
-        imports = sorted(self.imports, key=lambda line: (line.startswith("from"), line))
-        return "\n\n\n".join(["\n".join(imports), *self.bodies.values()]) + "\n"
-
-
-def _source(name):
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        spec = None
-    if not spec or not spec.origin:
-        raise InputError(f"{name}: there is no such module in this recipe")
-    return Path(spec.origin).read_text(encoding="utf-8")
-
-
-def _own_imports(tree, name):
-    """The `from local.module import name` statements; other imports of the recipe are refused."""
-    own = [node for node in ast.walk(tree) if _is_own_import(node)]
-    for node in own:
+def _add(name, bodies, meanings):
+    """Adds a module behind all that it needs, unless it is there already."""
+    if name in bodies:
+        return
+    text = Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    for node in filter(_is_own_import, ast.walk(tree)):
         is_plain = isinstance(node, ast.ImportFrom) and not node.level and node in tree.body
-        if not is_plain or any(alias.asname for alias in node.names):
-            raise _refusal(f"{name}:{node.lineno}")
-    return own
-
-
-def _refusal(place):
-    return InputError(
-        f"{place}: can't be exported: import from the recipe by `from {PACKAGE}.module import "
-        "name`, at the top of the module"
-    )
+        if is_plain:
+            _add(node.module, bodies, meanings)
+        if not is_plain or any(alias.asname or alias.name not in meanings for alias in node.names):
+            raise InputError(
+                f"{name}:{node.lineno}: can't be exported: import from the recipe by `from "
+                f"{PACKAGE}.module import name`, at the top of the module"
+            )
+    for what, meaning in (dict.fromkeys(_defined_names(text), name) | _imports(tree)).items():
+        first, user = meanings.setdefault(what, (meaning, name))
+        if first != meaning:
+            raise InputError(
+                f"{name} and {user} use the name '{what}' for different things: they can't be "
+                "exported together, so rename one"
+            )
+    bodies[name] = f"# --- {name}\n\n{_without_imports(text, tree)}"
 
 
 def _is_own_import(node):
@@ -127,7 +87,7 @@ def _defined_names(text):
     return [name for name in names if name != "__all__"]
 
 
-def _library_imports(tree):
+def _imports(tree):
     """The imports of libraries at the top of a module: {name: statement}."""
     statements = {}
     for node in tree.body:

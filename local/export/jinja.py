@@ -5,16 +5,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
-def template(name, **filters):
-    """A template in the folder of this module.
-
-    Arguments
-    ---------
-    name : str
-        Of the file.
-    **filters : callable
-        What the template may call besides Jinja's own filters.
-    """
+def template(name):
+    """The template in the file of this name, beside this module."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -22,5 +14,4 @@ def template(name, **filters):
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= filters
     return environment.get_template(name)

@@ -1,7 +1,6 @@
 """The README.md of an exported model: a Hugging Face model card, filled in from the run."""
 
 import json
-import math
 from pathlib import Path
 
 from local.atomic import read_text
@@ -40,29 +39,25 @@ def write_card(folder, name, trained, embedding_size, results):
     results : dict
         From `read_results`.
     """
-    model = trained.model
-    eer_percent = model["eer_percent"]
-    is_known = eer_percent is not None and math.isfinite(eer_percent)
-    card = template("model_card.md.j2", cell=_cell).render(
+    num_speakers = trained.classifier and len(trained.classifier.directions)
+    card = template("model_card.md.j2").render(
+        trained.model,
         name=name,
-        embedding_size=embedding_size,
-        sample_rate=model["sample_rate"],
-        num_parameters=sum(p.numel() for p in model["extractor"].parameters()),
         threshold=trained.weights["threshold"],
-        num_speakers=trained.classifier and len(trained.classifier.directions),
-        step=model["step"],
+        embedding_size=embedding_size,
+        num_parameters=sum(p.numel() for p in trained.model["extractor"].parameters()),
+        num_speakers=num_speakers,
         weights_name=weight_files(folder)[-1].name,
         has_onnx=(folder / "model.onnx").exists(),
-        data=training_data(trained.folder / MANIFEST_FILE, trained.config),
+        data=training_data(trained.folder / MANIFEST_FILE, num_speakers, trained.settings),
         definition=(trained.folder / MODEL_FILE).read_text(encoding="utf-8").rstrip(),
-        settings=training_settings(trained.config),
+        settings=training_settings(trained.settings),
         results=results,
-        eer_percent=eer_percent if is_known else None,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def training_data(manifest_path, config):
+def training_data(manifest_path, num_speakers, settings):
     """What is known of the training data: (what, value) rows.
 
     Directories and files are given by their names alone, not by where they are.
@@ -79,15 +74,15 @@ def training_data(manifest_path, config):
             ("utterances", f"{num_utterances:,}"),
             ("hours", f"{seconds / 3600:,.1f}" if seconds >= 360 else f"{seconds / 3600:.3f}"),
         ]
-    elif config.get("num_speakers"):
-        rows.append(("speakers", f"{config['num_speakers']:,}"))
+    elif num_speakers:
+        rows.append(("speakers", f"{num_speakers:,}"))
     for key, what in PATHS.items():
-        if config.get(key):
-            rows.append((what, f"`{Path(config[key]).name}`"))
+        if settings.get(key):
+            rows.append((what, f"`{Path(settings[key]).name}`"))
     return rows
 
 
-def training_settings(config):
+def training_settings(settings):
     """(what, value) rows of those of `SETTINGS` that the training had.
 
     Example
@@ -95,7 +90,8 @@ def training_settings(config):
     >>> training_settings({"opt_class": {"class": "!name:torch.optim.Adam", "lr": 0.1}, "seed": 1})
     [('opt_class', 'Adam (lr 0.1)'), ('seed', '1')]
     """
-    return [(key, _described(config[key])) for key in SETTINGS if config.get(key) is not None]
+    given = {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
+    return [(key, _described(value)) for key, value in given.items()]
 
 
 def _described(value):
@@ -104,11 +100,6 @@ def _described(value):
     arguments = [f"{key} {_described(item)}" for key, item in value.items() if key != "class"]
     name = value.get("class", "").rpartition(".")[2]
     return f"{name} ({', '.join(arguments)})"
-
-
-def _cell(text):
-    """Text for a cell of a table in Markdown."""
-    return " ".join(str(text).split()).replace("|", "\\|")
 
 
 def read_results(model_dir, metrics_path=None):

@@ -2,15 +2,22 @@
 
 import logging
 import math
-import pickle
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from ruamel.yaml import YAML, YAMLError
 
+from local.atomic import read_text
 from local.errors import InputError
-from local.model_files.model_dir import CONFIG_FILE, MODEL_FILE, load_model, save_weights
+from local.model_files.model_dir import (
+    MODEL_FILE,
+    SETTINGS_FILE,
+    load_model,
+    save_weights,
+    to_plain,
+)
 from local.models.embedding import SpeakerClassifier
 
 logger = logging.getLogger(__name__)
@@ -21,26 +28,13 @@ KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold")
 
 
 class Trained(NamedTuple):
-    """A model directory that was read.
-
-    Arguments
-    ---------
-    folder : Path
-    model : dict
-        From `local.model_files.model_dir.load_model`, in evaluation mode.
-    weights : dict
-        What the newest weights hold of `KEPT`; the threshold is always there.
-    config : dict
-        The settings of the training; empty if they are not known.
-    classifier : SpeakerClassifier or None
-        That of the training speakers, if the weights hold one.
-    """
+    """A model directory that was read."""
 
     folder: Path
-    model: dict
-    weights: dict
-    config: dict
-    classifier: SpeakerClassifier | None
+    model: dict  # from `local.model_files.model_dir.load_model`, in evaluation mode
+    weights: dict  # what the newest weights hold of `KEPT`; the threshold is always there
+    settings: dict  # of the training; empty if they are not known
+    classifier: SpeakerClassifier | None  # of the training speakers, if the weights hold one
 
 
 def read_trained(model_dir, threshold=None):
@@ -57,7 +51,7 @@ def read_trained(model_dir, threshold=None):
     Raises
     ------
     InputError
-        If there is no model, its weights or config.pkl can't be read, or the threshold is not
+        If there is no model, its weights or settings can't be read, or the threshold is not
         known or not a cosine.
     """
     model = load_model(model_dir)
@@ -66,7 +60,7 @@ def read_trained(model_dir, threshold=None):
     weights = {key: content[key] for key in KEPT if key in content}
     weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
     classifier = _make_classifier(weights.get("classifier"), model["path"])
-    return Trained(Path(model_dir), model, weights, read_config(model_dir), classifier)
+    return Trained(Path(model_dir), model, weights, read_settings(model_dir), classifier)
 
 
 def _threshold(given, validated, path):
@@ -95,31 +89,24 @@ def _make_classifier(state, path):
     return classifier.eval()
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
-
-
-def read_config(model_dir):
-    """The `config.pkl` of a model directory; an empty dictionary if there is none.
+def read_settings(model_dir):
+    """The settings of a training as plain Python types; an empty dictionary if there are none.
 
     Raises
     ------
     InputError
-        If it holds anything but plain types; nothing of it is executed.
+        If hyperparams.yaml can't be read, or holds no settings.
     """
-    path = Path(model_dir) / CONFIG_FILE
+    path = Path(model_dir) / SETTINGS_FILE
     if not path.exists():
         return {}
     try:
-        with open(path, "rb") as file:
-            config = _PlainUnpickler(file).load()
-    except Exception as error:
-        # A damaged pickle raises whatever its bytes lead to.
-        raise InputError(f"{path}: is damaged, or holds more than settings ({error})") from error
-    if not isinstance(config, dict):
+        settings = to_plain(YAML().load(read_text(path)))
+    except YAMLError as error:
+        raise InputError(f"{path}: is damaged ({error})") from error
+    if not isinstance(settings, dict):
         raise InputError(f"{path}: holds no settings")
-    return config
+    return settings
 
 
 def write_model_dir(trained, folder):

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from local.atomic import writing
 from local.audio.checking import check_audio, length_problem
-from local.audio.reading import find_audio, read_audio
+from local.audio.reading import candidate_paths, read_audio
 from local.audio.recordings import utterance_name
 from local.audio.table import missing_problem
 from local.errors import InputError
@@ -64,7 +65,8 @@ class FeatureExtractor(NamedTuple):
 
         Raises an InputError if the recording can't be found or read, or is too short.
         """
-        audio = find_audio(job.data_dir, job.name)
+        candidates = candidate_paths(job.data_dir, job.name)
+        audio = next(filter(os.path.exists, candidates), None)
         if audio is None:
             raise InputError(missing_problem(job.name, job.data_dir))
         if self._is_finished(job.path, audio):
@@ -83,7 +85,7 @@ class FeatureExtractor(NamedTuple):
     def _is_finished(self, path, audio):
         """Whether features of this kind are there, whole and newer than the audio."""
         try:
-            if path.stat().st_mtime_ns < audio.stat().st_mtime_ns:
+            if path.stat().st_mtime_ns < os.stat(audio).st_mtime_ns:
                 return False
             check_features(path, self.log_mel.num_mels, frame_rate=1)
             return path.suffix == PICKLE or read_features(path, 0, 1).dtype == np.dtype(self.dtype)
@@ -92,42 +94,26 @@ class FeatureExtractor(NamedTuple):
 
 
 def extract_features(extractor, jobs, num_workers=None, progress=True):
-    """Extracts the features of all recordings, each in one of several processes.
+    """Extracts the features of a list of Jobs, in `num_workers` processes (None: one a core).
 
-    Arguments
-    ---------
-    extractor : FeatureExtractor
-    jobs : list of Job
-    num_workers : int or None
-        Processes; None: one for each core.
-    progress : bool
-        Whether to show a progress bar.
-
-    Yields
-    ------
-    outcome : tuple
-        (what `extract` returns or None, what is wrong or None), in the order of the jobs.
+    Yields (what `FeatureExtractor.extract` returns or None, what is wrong or None) for each job,
+    in their order.
     """
     num_workers = min(num_workers or len(os.sched_getaffinity(0)), len(jobs))
     with ProcessPoolExecutor(
-        num_workers, multiprocessing.get_context("fork"), _prepare_worker, (extractor,)
+        num_workers, multiprocessing.get_context("fork"), _prepare_worker
     ) as pool:
-        outcomes = pool.map(_extract, jobs, chunksize=_FILES_AT_ONCE)
+        outcomes = pool.map(partial(_extract, extractor), jobs, chunksize=_FILES_AT_ONCE)
         yield from tqdm(outcomes, "features", len(jobs), unit=" files", disable=not progress)
 
 
-_extractor = None
-
-
-def _prepare_worker(extractor):
-    global _extractor
+def _prepare_worker():
     ignore_stopping()
     torch.set_num_threads(1)
-    _extractor = extractor
 
 
-def _extract(job):
+def _extract(extractor, job):
     try:
-        return _extractor.extract(job), None
+        return extractor.extract(job), None
     except InputError as error:
         return None, str(error)

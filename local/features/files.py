@@ -51,14 +51,6 @@ def write_features(path, log_mel, dtype="float16"):
     ------
     InputError
         If it can't be written.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/a.npy"
-    >>> write_features(path, np.ones((5, 80)))
-    >>> read_features(path, 1, 3).shape
-    (2, 80)
     """
     # Not flushed: if a power failure leaves the file empty, check_features finds it.
     with replacing(path, flush=False) as temporary, open(temporary, "wb") as file:
@@ -135,23 +127,8 @@ def _layout(head):
 def check_features(path, num_mels, frame_rate):
     """The length of a feature file, once it is known to be sound.
 
-    Arguments
-    ---------
-    path : str or Path
-    num_mels : int
-        The number of mels that it must have.
-    frame_rate : float
-        Frames a second.
-
-    Returns
-    -------
-    info : local.audio.checking.AudioInfo
-        Frames in place of samples.
-
-    Raises
-    ------
-    InputError
-        If the file can't be read, is cut, has no frames or another number of mels.
+    Returns an AudioInfo that counts frames in place of samples, `frame_rate` of them a second.
+    Raises an InputError if the file can't be read, is cut, has no frames or another number of mels.
     """
     num_frames, found = _opened(path).shape
     if found != num_mels:

@@ -150,17 +150,7 @@ class LogMel(torch.nn.Module):
     def log_mel(self, waveforms, lengths=None):
         """The features before normalisation; after the end of an utterance they have no meaning.
 
-        Arguments
-        ---------
-        waveforms, lengths : torch.Tensor
-            As for `forward`.
-
-        Returns
-        -------
-        log_mel : torch.Tensor
-            (batch, frames, num_mels)
-        num_frames : torch.Tensor or None
-            (batch,)
+        The arguments and shapes are those of `forward`.
         """
         block = CPU_BLOCK if waveforms.device.type == "cpu" else max(1, len(waveforms))
         blocks = waveforms.split(block)

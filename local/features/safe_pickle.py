@@ -50,28 +50,8 @@ class _ArrayUnpickler(pickle.Unpickler):
 def load_array(path):
     """Reads a pickle that holds a single array of floating-point numbers.
 
-    Arguments
-    ---------
-    path : str or Path
-        Written by any version of numpy, with any protocol.
-
-    Returns
-    -------
-    array : np.ndarray
-
-    Raises
-    ------
-    InputError
-        If the file can't be read, is damaged, or holds anything else, which is not executed.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/a.pickle"
-    >>> with open(path, "wb") as file:
-    ...     pickle.dump(np.ones((80, 3)), file)
-    >>> load_array(path).shape
-    (80, 3)
+    Any version of numpy may have written it, with any protocol. Raises an InputError if the file
+    can't be read, is damaged, or holds anything else, which is not executed.
     """
     try:
         with open(path, "rb") as file:

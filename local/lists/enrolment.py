@@ -12,24 +12,12 @@ from local.lists.trials import Trials
 
 
 class Enrolment(NamedTuple):
-    """Trials, the utterances to embed for them, and the utterances that make up each side.
+    """Trials, the utterances to embed for them, and the utterances that make up each side."""
 
-    Arguments
-    ---------
-    trials : local.lists.trials.Trials
-        Its `utterances` are the sides of trials: models and test utterances.
-    utterances : list of str
-        Each once.
-    places : list of tuple
-        (path, line) where each utterance is mentioned first.
-    members : list of list of int
-        The indices of the utterances of each side.
-    """
-
-    trials: Trials
-    utterances: list
-    places: list
-    members: list
+    trials: Trials  # its `utterances` are the sides of trials: models and test utterances
+    utterances: list  # the name of each utterance once
+    places: list  # (path, line) where each utterance is mentioned first
+    members: list  # for each side, the list of the indices of its utterances
 
 
 def single_utterances(trials):
@@ -57,17 +45,6 @@ def enrol_models(trials, path):
     InputError
         If the file is wrong; if a model of the trials isn't in it, has the name of a test
         utterance, or is tested with an utterance that it was enrolled from.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/models.txt"
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("anna anna/1 anna/2\\n")
-    >>> trials = Trials(["anna", "anna/3"], *np.array([[0], [1]]), np.array([True]), [("t", 1)] * 2)
-    >>> enrolment = enrol_models(trials, path)
-    >>> enrolment.utterances, enrolment.members
-    (['anna/1', 'anna/2', 'anna/3'], [[0, 1], [2]])
     """
     models = _read_models(path)
     used, tested = np.unique(trials.enrol), np.unique(trials.test)

@@ -27,16 +27,6 @@ def read_fields(path, layout, problems):
     line : int
         Counted from 1, empty lines included.
     fields : list of str
-
-    Example
-    -------
-    >>> import tempfile
-    >>> from local.errors import Problems
-    >>> path = tempfile.mkdtemp() + "/labels.txt"
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("anna/1 0 -1\\n\\nbert/1\\t1 -1")
-    >>> list(read_fields(path, "PATH LABEL -1", Problems()))
-    [(1, ['anna/1', '0', '-1']), (3, ['bert/1', '1', '-1'])]
     """
     try:
         with open(path, "rb") as file:

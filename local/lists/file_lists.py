@@ -14,21 +14,11 @@ _SCP = ".scp"
 
 
 class Recordings(NamedTuple):
-    """Recordings, each once.
+    """Recordings, each once."""
 
-    Arguments
-    ---------
-    ids : list of str
-        The names under which results are stored.
-    names : list of str
-        Paths without extension, or with: see `local.audio.reading.candidate_paths`.
-    places : list of tuple
-        (path, line or None) at which each is mentioned, for messages.
-    """
-
-    ids: list
-    names: list
-    places: list
+    ids: list  # the names under which results are stored
+    names: list  # paths with or without extension, see `local.audio.reading.candidate_paths`
+    places: list  # (path, line or None) at which each is mentioned, for messages
 
 
 def find_recordings(sources, problems):

@@ -14,24 +14,12 @@ _MAX_LISTED = 5
 
 @dataclass(frozen=True)
 class Labels:
-    """The utterances of a label file.
+    """The utterances of a label file."""
 
-    Arguments
-    ---------
-    path : str or Path
-        The label file.
-    names : list of str
-        The path of each utterance, without extension.
-    speakers : array of int
-        The label of each utterance, from 0 to the number of speakers - 1.
-    lines : array of int
-        The line of each utterance, from 1.
-    """
-
-    path: str
-    names: list
-    speakers: array
-    lines: array
+    path: str  # or Path, of the label file
+    names: list  # the path of each utterance, without extension
+    speakers: array  # the label of each utterance, from 0 to the number of speakers - 1
+    lines: array  # the line of each utterance, from 1
 
 
 def read_labels(path):
@@ -51,16 +39,6 @@ def read_labels(path):
         With all problems: a missing or empty file, a wrong number of fields, a third field other
         than -1, a label that isn't a whole number from 0 on, a repeated path; and, if there are
         none of these, a gap in the labels, or only one speaker.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/labels.txt"
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("anna/1 0 -1\\nbert/1 1 -1\\n")
-    >>> labels = read_labels(path)
-    >>> labels.names, list(labels.speakers)
-    (['anna/1', 'bert/1'], [0, 1])
     """
     problems = Problems()
     labels = Labels(path, [], array("q"), array("q"))

@@ -26,15 +26,6 @@ def read_speaker_table(path):
     ------
     InputError
         If the file can't be read, has no columns, or a line is wrong.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/speakers.tsv"
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("speaker,sex,age\\nanna,F,31\\nbert,M,\\n")
-    >>> read_speaker_table(path)
-    {'sex': {'anna': 'F', 'bert': 'M'}, 'age': {'anna': '31'}}
     """
     problems = Problems()
     rows = _rows(path)

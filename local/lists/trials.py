@@ -19,31 +19,17 @@ _WITH_ARTICLE = {True: "a client", False: "an impostor"}
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Trials as indices into the list of their utterances.
+    """Trials as indices into the list of their utterances."""
 
-    Arguments
-    ---------
-    utterances : list of str
-        The name of each utterance once, in the order in which the files mention them.
-    enrol, test : np.ndarray
-        int32 (num_trials,): the two sides of each trial, as indices into `utterances`.
-    is_client : np.ndarray
-        bool (num_trials,): True where both sides are one speaker.
-    places : list of tuple
-        (path, line) where each utterance is mentioned first.
-    condition_names : list of str
-        The name of each condition once.
-    condition : np.ndarray, optional
-        int32 (num_trials,): the condition of each trial, as an index into `condition_names`;
-        None if the files name none.
-    """
-
-    utterances: list
+    utterances: list  # the name of each once, in the order in which the files mention them
+    # int32 (num_trials,): the two sides of each trial, as indices into `utterances`.
     enrol: np.ndarray
     test: np.ndarray
-    is_client: np.ndarray
-    places: list
-    condition_names: list = field(default_factory=list)
+    is_client: np.ndarray  # bool (num_trials,): True where both sides are one speaker
+    places: list  # (path, line) where each utterance is mentioned first
+    condition_names: list = field(default_factory=list)  # each once
+    # int32 (num_trials,): that of each trial, as an index into `condition_names`; None if the
+    # files name none.
     condition: np.ndarray | None = None
 
     def __len__(self):
@@ -83,16 +69,6 @@ def read_trials(clients_path, impostors_path):
         If a file or a line is wrong, if only one of the files has conditions, if both sides of a
         trial are one utterance, or if a pair is a client and an impostor trial. Repeated pairs
         only cause a warning.
-
-    Example
-    -------
-    >>> import pathlib, tempfile
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "clients.txt").write_text("anna/1 anna/2\\n")
-    >>> _ = (folder / "impostors.txt").write_text("anna/1 bert/1\\n")
-    >>> trials = read_trials(folder / "clients.txt", folder / "impostors.txt")
-    >>> trials.utterances, trials.test.tolist(), trials.is_client.tolist()
-    (['anna/1', 'anna/2', 'bert/1'], [1, 2], [True, False])
     """
     problems = Problems()
     if os.path.realpath(clients_path) == os.path.realpath(impostors_path):

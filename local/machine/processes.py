@@ -1,4 +1,4 @@
-"""Training and embedding on several processes: torchrun starts them, this lets them agree."""
+"""Values of several processes, which torchrun starts, to values that all of them share."""
 
 import dataclasses
 import os
@@ -140,20 +140,11 @@ def mean(value):
     return _reduced(value, distributed.ReduceOp.SUM) / num_processes()
 
 
-def total(number, device):
-    """The sum of a whole number of each process."""
-    return _reduced_number(number, device, distributed.ReduceOp.SUM)
-
-
 def highest(number, device):
     """The highest of a whole number of each process."""
-    return _reduced_number(number, device, distributed.ReduceOp.MAX)
-
-
-def _reduced_number(number, device, operation):
     if num_processes() == 1:
         return number
-    return int(_reduced(torch.tensor(number, device=device), operation))
+    return int(_reduced(torch.tensor(number, device=device), distributed.ReduceOp.MAX))
 
 
 def _reduced(value, operation):
@@ -180,7 +171,7 @@ def gather(item):
 
 
 def shares(costs, num_shares):
-    """Pieces of work to shares of about the same cost: the next piece to whoever has least.
+    """Divides pieces of work into shares of about equal cost: each goes to the smallest share.
 
     Returns
     -------

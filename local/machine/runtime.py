@@ -52,12 +52,14 @@ def num_reading_workers(setting, device, in_memory=False):
     return min(MAX_WORKERS, len(os.sched_getaffinity(0)) // processes.num_local())
 
 
-def keep_freed_memory():
+def keep_freed_memory(device="cpu"):
     """Lets the C library keep the memory of large tensors for the next ones, in large pages.
 
     For training on a CPU: otherwise the kernel maps, clears and takes back the memory of each
-    activation in every step. Does nothing where the C library is not glibc.
+    activation in every step. Does nothing on other devices, or where the C library is not glibc.
     """
+    if device != "cpu":
+        return
     try:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_MMAP_MAX, 0)

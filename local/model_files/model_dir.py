@@ -13,6 +13,7 @@ from local.errors import InputError
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
 MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
 MODEL_FILE = "model.yaml"
+SETTINGS_FILE = "hyperparams.yaml"
 CONFIG_FILE = "config.pkl"
 WEIGHTS_PATTERN = "model_*.pt"
 
@@ -55,24 +56,23 @@ def save_config(out_dir, num_speakers):
     the extractor, `config.pkl` everything and the number of speakers, as plain Python types.
     """
     yaml = YAML()
-    with open(Path(out_dir) / "hyperparams.yaml", encoding="utf-8") as file:
+    with open(Path(out_dir) / SETTINGS_FILE, encoding="utf-8") as file:
         hyperparams = yaml.load(file)
     with replacing(Path(out_dir) / MODEL_FILE) as temporary:
         yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, temporary)
-    config = {key: _plain(value) for key, value in hyperparams.items()}
-    config["num_speakers"] = num_speakers
+    config = to_plain(hyperparams) | {"num_speakers": num_speakers}
     with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
         temporary.write_bytes(pickle.dumps(config))
 
 
-def _plain(node):
+def to_plain(node):
     """A YAML node as plain Python types; its tag, such as !new:CLASS, stands under "class"."""
     tag = getattr(getattr(node, "tag", None), "value", None)
     kind = {"class": str(tag)} if tag else {}
     if isinstance(node, dict):
-        return kind | {str(key): _plain(value) for key, value in node.items()}
+        return kind | {str(key): to_plain(value) for key, value in node.items()}
     if isinstance(node, list):
-        values = [_plain(value) for value in node]
+        values = [to_plain(value) for value in node]
         return kind | {"arguments": values} if kind else values
     if isinstance(node, bool) or node is None:
         return node

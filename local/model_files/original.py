@@ -1,7 +1,6 @@
 """A checkpoint of the original code in, a model directory of this recipe out."""
 
 import argparse
-import itertools
 import re
 from pathlib import Path
 
@@ -51,9 +50,7 @@ def convert(path, out_dir, normalization=None):
     Returns
     -------
     settings : dict
-        Of hparams/vgg.yaml, as far as the checkpoint states them.
-    num_speakers : int
-        Training speakers.
+        Of hparams/vgg.yaml, as far as the checkpoint states them; and num_speakers, in training.
 
     Raises
     ------
@@ -74,11 +71,11 @@ def convert(path, out_dir, normalization=None):
             if not all(value.isfinite().all() for value in model.state_dict().values()):
                 raise ValueError("it has parameters that are not finite")
             weights = {name: module.state_dict() for name, module in model.items()}
-            counts = {name: content.get(name) or 0 for name in ("step", "epoch")}
-            model_dir.save_weights(folder, weights | counts | {"eer_percent": None})
+            weights |= {"step": content["step"], "epoch": content["epoch"], "eer_percent": None}
+            model_dir.save_weights(folder, weights)
     except (ValueError, RuntimeError, ArithmeticError) as error:
         raise InputError(f"{path}: can't be converted: {error}") from error
-    return settings, num_speakers
+    return settings | {"num_speakers": num_speakers}
 
 
 def _load(path):
@@ -102,7 +99,7 @@ def _load(path):
     for name in model:  # queries and directions are columns in the original, and rows here
         if name.startswith(("poolingLayer.", "predictionLayer.")):
             model[name] = model[name].T
-    return content | {"model": model}
+    return {"step": 0, "epoch": 0} | content | {"model": model}
 
 
 def _training_settings(namespace, normalization):
@@ -132,18 +129,17 @@ def _describe_network(parameters):
     unknown = [name for name in parameters if name not in names and name[:3] not in ("b1.", "b3.")]
     if missing or unknown:
         raise ValueError(f"missing parameters: {missing}, unknown parameters: {unknown}")
-    shapes = [parameters[name].shape for name in (query, "fc2.weight", "predictionLayer.W")]
-    if {len(shape) for shape in shapes} != {2}:
-        raise ValueError(f"{query}, fc2.weight and predictionLayer.W have to be matrices")
+    shapes = (parameters[name].shape for name in (query, "fc2.weight", "predictionLayer.W"))
+    (num_heads, _), (embedding_size, hidden_size), (num_speakers, _) = shapes
     network = {
         "num_blocks": num_blocks,
         "width": parameters[f"front_end.conv{num_blocks}2.bias"].numel(),
         "pooling": queries[query],
-        "num_heads": shapes[0][0],
-        "embedding_size": shapes[1][0],
-        "hidden_size": shapes[1][1],
+        "num_heads": num_heads,
+        "hidden_size": hidden_size,
+        "embedding_size": embedding_size,
     }
-    return names, network, shapes[2][0]
+    return names, network, num_speakers
 
 
 def _names(num_blocks, pooling):
@@ -152,7 +148,7 @@ def _names(num_blocks, pooling):
     for theirs, own in POOLINGS[pooling].items():
         names[f"poolingLayer.{theirs}"] = f"extractor.pooling.{own}"
     layers = dict(LAYERS)
-    for block, conv in itertools.product(range(num_blocks), range(2)):
+    for block, conv in (divmod(number, 2) for number in range(2 * num_blocks)):
         own = f"extractor.front_end.blocks.{block}.convs.{conv}"
         layers[f"front_end.conv{block + 1}{conv + 1}"] = own
     for theirs, own in layers.items():
@@ -164,6 +160,7 @@ def _names(num_blocks, pooling):
 def _write_hyperparams(folder, settings):
     """Writes hparams/vgg.yaml with the settings of the published system, and these after them."""
     known = YAML(typ="safe").load(read_text(HPARAMS / "presets" / "paper.yaml"))
-    known |= {"sample_rate": 16000, "num_mels": 80, "score_scale": "heads"}
+    known |= {"sample_rate": 16000, "num_mels": 80}
+    known["extractor"] = {"pooling": {"score_scale": "heads"}}
     resolved = resolve_references(read_text(HPARAMS / "vgg.yaml"), known | settings)
     (folder / "hyperparams.yaml").write_text(resolved.read(), encoding="utf-8")

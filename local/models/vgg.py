@@ -35,11 +35,11 @@ class Block(nn.Module):
     utterance of a batch what they would compute for that utterance alone.
     """
 
-    def __init__(self, in_channels, out_channels, num_convs, batch_norm):
+    def __init__(self, in_channels, out_channels, batch_norm):
         super().__init__()
         self.convs = nn.ModuleList()
         self.norms = nn.ModuleList()
-        for _ in range(num_convs):
+        for _ in range(2):
             conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not batch_norm)
             self.convs.append(conv)
             self.norms.append(nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity())
@@ -88,8 +88,6 @@ class VGG(nn.Module):
         Features a frame.
     batch_norm : bool
         With each convolution; the original has none.
-    convs_per_block : int
-        Two in the original.
     channels_last : bool
         Keeps the weights in the memory format that convolutions are fastest in.
 
@@ -101,15 +99,13 @@ class VGG(nn.Module):
     (torch.Size([2, 22, 320]), [22, 7], 320)
     """
 
-    def __init__(
-        self, channels, num_features=80, batch_norm=False, convs_per_block=2, channels_last=True
-    ):
+    def __init__(self, channels, num_features=80, batch_norm=False, channels_last=True):
         super().__init__()
         self.blocks = nn.ModuleList()
         in_channels = 1
         rows = num_features
         for out_channels in channels:
-            self.blocks.append(Block(in_channels, out_channels, convs_per_block, batch_norm))
+            self.blocks.append(Block(in_channels, out_channels, batch_norm))
             in_channels = out_channels
             rows = (rows + 1) // 2
         self.output_size = in_channels * rows

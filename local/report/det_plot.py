@@ -21,7 +21,7 @@ MOST_WITH_BANDS = 2
 
 
 def det_figure(curves, costs=None, intervals=None, calibrated=()):
-    """Draws detection error trade-off (DET) curves.
+    """Draws detection error trade-off (DET) curves: a matplotlib Figure.
 
     Scores of two normal distributions give a straight line. A rate of 0 lies on the edge.
 
@@ -35,10 +35,6 @@ def det_figure(curves, costs=None, intervals=None, calibrated=()):
         Drawn as a band around the curve, and a bar through its EER.
     calibrated : sequence of str
         Systems whose scores are log-likelihood ratios: their actual decisions are marked, too.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
     """
     ticks = _det_ticks(curves.values())
     # The legend of several systems stands below the axes, and takes some room.

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -11,21 +10,6 @@ NUM_SHOWN = 10
 MAX_PLAYERS = 3
 # What browsers play, by file extension.
 PLAYABLE = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
-
-
-class Side(NamedTuple):
-    """An utterance or an enrolment model, and relative links to the audio that browsers play."""
-
-    name: str
-    links: list
-
-
-class HardTrial(NamedTuple):
-    """A trial that is hard to get right."""
-
-    score: float
-    enrol: Side
-    test: Side
 
 
 def hardest_errors(system, folder):
@@ -40,45 +24,27 @@ def hardest_errors(system, folder):
     Returns
     -------
     errors : dict
-        "impostors" and "clients" -> list of HardTrial, at most 10 each.
+        "impostors" and "clients" -> at most 10 dictionaries with "score", "enrol" and "test". A
+        side has its "name", and as "links" the relative addresses of the audio that browsers play.
     """
     errors, is_client = {}, system.trials.is_client
     for name, mask, sign in (("impostors", ~is_client, -1.0), ("clients", is_client, 1.0)):
         trials = np.flatnonzero(mask)
-        hardest = trials[_lowest(sign * system.scores[trials])]
+        order = np.argsort(sign * system.scores[trials], kind="stable")
+        hardest = trials[order[:NUM_SHOWN]]
         errors[name] = [_hard_trial(system, trial, folder) for trial in hardest]
     return errors
 
 
-def _lowest(values):
-    """Indices of the lowest values, ascending."""
-    count = min(NUM_SHOWN, len(values))
-    limit = np.partition(values, count - 1)[count - 1]
-    candidates = np.flatnonzero(values <= limit)
-    return candidates[np.argsort(values[candidates], kind="stable")][:count]
-
-
 def _hard_trial(system, trial, folder):
-    trials = system.trials
-    names = [trials.utterances[side[trial]] for side in (trials.enrol, trials.test)]
-    sides = [Side(name, _links(system.audio.get(name), folder)) for name in names]
-    return HardTrial(float(system.scores[trial]), *sides)
+    found = {"score": float(system.scores[trial])}
+    for side in ("enrol", "test"):
+        name = system.trials.utterances[getattr(system.trials, side)[trial]]
+        found[side] = {"name": name, "links": _links(system.audio.get(name, ()), folder)}
+    return found
 
 
-def _links(audio, folder):
-    paths = audio if isinstance(audio, list | tuple) else [audio] if audio else []
-    playable = [
-        path for path in paths if Path(path).suffix.lower() in PLAYABLE and os.path.isfile(path)
-    ]
-    return [relative_link(path, folder) for path in playable[:MAX_PLAYERS]]
-
-
-def relative_link(path, folder):
-    """The address of a file for a page in a folder.
-
-    Example
-    -------
-    >>> relative_link("/data/wav/anna #1/what?.wav", "/data/results")
-    '../wav/anna%20%231/what%3F.wav'
-    """
-    return quote(os.fsencode(os.path.relpath(path, folder)))
+def _links(paths, folder):
+    playable = [p for p in paths if Path(p).suffix.lower() in PLAYABLE and os.path.isfile(p)]
+    relative = [os.path.relpath(path, folder) for path in playable[:MAX_PLAYERS]]
+    return [quote(os.fsencode(path)) for path in relative]

@@ -1,12 +1,9 @@
 """Evaluations to what a verification leaves in its directory: metrics, pictures and the report."""
 
 import datetime
-from typing import NamedTuple
-
-from matplotlib.figure import Figure
 
 from local.evaluation.evaluate import difference
-from local.evaluation.summary import format_summary, write_metrics
+from local.evaluation.summary import format_summary, write_json
 from local.report.det_plot import det_figure
 from local.report.figure_files import save_figure, svg_text
 from local.report.report import write_report
@@ -16,15 +13,6 @@ UNCALIBRATED_NOTE = (
     "note: Cllr and actDCF take the scores for natural-log likelihood ratios; recipes/calibrate.py "
     "turns scores into these"
 )
-
-
-class Picture(NamedTuple):
-    """A figure, the name of its files, and what the report says of it."""
-
-    name: str
-    heading: str
-    alt: str
-    figure: Figure
 
 
 def write_outputs(output_dir, evaluations, costs, details=(), training_log=None):
@@ -46,15 +34,15 @@ def write_outputs(output_dir, evaluations, costs, details=(), training_log=None)
         From `metrics_of`.
     """
     metrics = metrics_of(evaluations)
-    write_metrics(output_dir / "metrics.json", metrics)
+    write_json(output_dir / "metrics.json", metrics)
     pictures = _pictures(evaluations, costs)
-    for picture in pictures:
-        save_figure(picture.figure, output_dir / picture.name)
+    for name, _, _, figure in pictures:
+        save_figure(figure, output_dir / name)
     write_report(
         output_dir / "report.html",
         "Speaker verification: " + ", ".join(e.name for e in evaluations),
         evaluations,
-        [(p.heading, p.alt, svg_text(p.figure)) for p in pictures],
+        [(heading, alt, svg_text(figure)) for _, heading, alt, figure in pictures],
         [*details, ("Date", datetime.date.today().isoformat())],
         training_log,
     )
@@ -73,6 +61,7 @@ def metrics_of(evaluations):
 
 
 def _pictures(evaluations, costs):
+    """(name of the files, heading, what it shows in words, figure) of each picture."""
     det = det_figure(
         {e.name: e.curve for e in evaluations},
         costs,
@@ -80,15 +69,14 @@ def _pictures(evaluations, costs):
         [e.name for e in evaluations if e.summary["is_calibrated"]],
     )
     alt = "Miss rate over false-alarm rate on normal-deviate axes, with the EER"
-    pictures = [Picture("det", "Detection error trade-off", alt, det)]
+    pictures = [("det", "Detection error trade-off", alt, det)]
     for number, evaluation in enumerate(evaluations, 1):
         suffix, of = ("", "") if len(evaluations) == 1 else (f"_{number}", f": {evaluation.name}")
         alt = "How the scores of clients and of impostors are distributed, with thresholds"
-        figure = _histogram(evaluation, costs)
-        pictures.append(Picture(f"scores{suffix}", f"Scores{of}", alt, figure))
+        pictures.append((f"scores{suffix}", f"Scores{of}", alt, _histogram(evaluation, costs)))
         alt = "Scores beside the best log-likelihood ratios, and costs over the prior"
         figure = calibration_figure(evaluation.curve, costs.p_targets)
-        pictures.append(Picture(f"calibration{suffix}", f"Calibration{of}", alt, figure))
+        pictures.append((f"calibration{suffix}", f"Calibration{of}", alt, figure))
     return pictures
 
 
@@ -104,16 +92,18 @@ def _histogram(evaluation, costs):
 def format_results(output_dir, evaluations, metrics):
     """The text to print: tables with notes, the differences of systems, the paths of the files."""
     parts = []
-    for name, summary in ((e.name, e.summary) for e in evaluations):
-        lines = [name, format_summary(summary), *(f"note: {note}" for note in summary["notes"])]
-        if not summary["is_calibrated"]:
-            lines.append(UNCALIBRATED_NOTE)
-        parts.append("\n".join(lines))
+    for evaluation in evaluations:
+        notes = [f"note: {note}" for note in evaluation.summary["notes"]]
+        if not evaluation.summary["is_calibrated"]:
+            notes.append(UNCALIBRATED_NOTE)
+        parts.append("\n".join([evaluation.name, format_summary(evaluation.summary), *notes]))
     differences = format_differences(metrics)
     parts += [differences] if differences else []
-    files = "metrics.json", "*.png, *.pdf", "report.html"
-    titles = "Metrics:  ", "Pictures: ", "Report:   "
-    parts.append("\n".join(f"{t}{output_dir}/{f}" for t, f in zip(titles, files, strict=True)))
+    parts.append(
+        f"Metrics:  {output_dir}/metrics.json\n"
+        f"Pictures: {output_dir}/*.png, *.pdf\n"
+        f"Report:   {output_dir}/report.html"
+    )
     return "".join(f"\n{part}\n" for part in parts).rstrip()
 
 

@@ -7,9 +7,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from local.atomic import replacing
+from local.evaluation.summary import number_text, threshold_key
 from local.report.hardest import hardest_errors
-from local.report.slider import SLIDER_TICKS, score_decimals, slider_data
-from local.report.tables import condition_tables, interval_remark, summary_table
+from local.report.slider import SLIDER_TICKS, slider_data
+from local.report.tables import ONLY_IN_SUMMARY, condition_tables, table_lines
 from local.report.training_curves import training_pictures
 
 FOLDER = Path(__file__).parent
@@ -39,14 +40,23 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
     InputError
         If the file can't be written.
     """
+    sliders, lines = [slider_data(system) for system in systems], table_lines(systems)
     page = _template().render(
         title=title,
         details=details,
-        summary=summary_table(systems),
-        systems=[_section(system, Path(path).parent) for system in systems],
-        interval_remark=interval_remark(systems),
+        lines=lines,
+        condition_lines=[line for line in lines if line[0] not in ONLY_IN_SUMMARY],
+        systems=[
+            {
+                "name": system.name,
+                "summary": system.summary,
+                "errors": hardest_errors(system, Path(path).parent),
+                "decimals": slider["decimals"],
+            }
+            for system, slider in zip(systems, sliders, strict=True)
+        ],
         conditions=condition_tables(systems),
-        data={"systems": [slider_data(system) for system in systems]},
+        data={"systems": sliders},
         ticks=SLIDER_TICKS,
         pictures=[_picture(*p) for p in pictures],
         training=[_picture(*p) for p in training_pictures(training_log)] if training_log else [],
@@ -60,17 +70,8 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
 def _template():
     options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, **options)
+    environment.globals |= {"number_text": number_text, "threshold_key": threshold_key}
     return environment.get_template("report.html")
-
-
-def _section(system, folder):
-    return {
-        "name": system.name,
-        "notes": system.summary["notes"],
-        "is_calibrated": system.summary["is_calibrated"],
-        "errors": hardest_errors(system, folder),
-        "decimals": score_decimals(system.curve.thresholds[0], system.curve.thresholds[-1]),
-    }
 
 
 def _picture(heading, alt, svg):

@@ -12,7 +12,7 @@ PRIOR_LOG_ODDS = np.linspace(-8.0, 4.0, 121)
 
 
 def score_histogram_figure(scores, is_client, thresholds=None):
-    """Draws how the scores of clients and of impostors are distributed, in percent of each class.
+    """Draws how the scores of each class are distributed, in percent of it: a matplotlib Figure.
 
     Arguments
     ---------
@@ -23,10 +23,6 @@ def score_histogram_figure(scores, is_client, thresholds=None):
     thresholds : dict of str to float, optional
         The name of a threshold -> its place, which a line marks. One beyond the scores is named,
         but not drawn.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
     """
     # In float32, nearly equal scores leave no room for the edges of the bins.
     scores, is_client = np.asarray(scores, np.float64), np.asarray(is_client)
@@ -63,7 +59,7 @@ def _mark(axes, thresholds, edges):
 
 
 def calibration_figure(curve, p_targets=()):
-    """Draws scores beside the best log-likelihood ratios, and costs over the prior.
+    """Draws scores beside the best log-likelihood ratios, and costs over the prior: a Figure.
 
     On the left is the increasing map of the scores with the lowest Cllr (pool adjacent violators),
     beside a line for the scores as they are. On the right are the costs of the decisions at the
@@ -75,10 +71,6 @@ def calibration_figure(curve, p_targets=()):
     curve : local.evaluation.metrics.DetectionCurve
     p_targets : sequence of float
         Priors that are marked.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
     """
     figure = Figure(figsize=(10.0, 4.5), layout="constrained")
     map_axes, cost_axes = figure.subplots(1, 2)

@@ -82,13 +82,7 @@ def _figure(points, mark_lowest):
 
 
 def training_pictures(path):
-    """The curves of a `train_log.txt`, for a report.
-
-    Returns
-    -------
-    pictures : list of tuple
-        (heading, what it shows in words, SVG text); empty if there is nothing to draw.
-    """
+    """(heading, what it shows in words, SVG text) of each curve of a `train_log.txt`."""
     epochs = read_train_log(path)
     return [
         (title, f"{title}: a curve over {len(epochs)} epochs", svg_text(figure))

@@ -1,4 +1,4 @@
-"""Embeddings to vectors whose scalar products are scores: the back-ends, cosine and PLDA."""
+"""Embeddings to vectors whose scalar products are scores: PLDA, the back-end that is trained."""
 
 import numpy as np
 
@@ -7,20 +7,6 @@ from local.errors import InputError
 # Where embeddings of length 1 vary less in a direction, it is by rounding: some value is the same
 # in all of them, for example, and no covariance could be inverted.
 MIN_VARIANCE = 1e-10
-
-
-class Cosine:
-    """The cosine of the angle between two embeddings."""
-
-    def vectors(self, unit):
-        """The vectors of embeddings of length 1, float32 (num_rows, num_values).
-
-        Returns
-        -------
-        left, right : np.ndarray
-            As enrolments and as tests: see `local.scoring.cosine.dot_scores`.
-        """
-        return unit, unit
 
 
 class Plda:
@@ -61,10 +47,17 @@ class Plda:
         self.quadratic = 0.5 * (inverse - conditional)
         self.cross = inverse @ between @ conditional
         # The log-likelihood ratio of two embeddings at the mean.
-        self.offset = 0.5 * (_log_det(total) - _log_det(given_other))
+        log_dets = np.linalg.slogdet([total, given_other]).logabsdet
+        self.offset = 0.5 * (log_dets[0] - log_dets[1])
 
     def vectors(self, unit):
-        """See `Cosine.vectors`."""
+        """The vectors of embeddings of length 1, float32 (num_rows, num_values).
+
+        Returns
+        -------
+        left, right : np.ndarray
+            As enrolments and as tests, float32 (num_rows, rank + 2): see `dot_scores`.
+        """
         centred = unit @ self.basis - self.mean
         own = np.einsum("uv,uv->u", centred @ self.quadratic, centred)[:, None] + 0.5 * self.offset
         one = np.ones_like(own)
@@ -108,7 +101,3 @@ def _trained(values, speakers, rank):
     plda = PLDA(rank_f=rank)
     plda.plda(statistics)
     return plda
-
-
-def _log_det(matrix):
-    return np.linalg.slogdet(matrix)[1]

@@ -99,7 +99,7 @@ def trial_inputs(names, trials, scores, quality):
     return inputs
 
 
-def write_quality(path, utterances, seconds, cohort_means=None):
+def write_quality(path, utterances, quality):
     """Writes column names and `UTTERANCE SECONDS COHORT_MEAN` lines, all of them or no file.
 
     Arguments
@@ -107,19 +107,15 @@ def write_quality(path, utterances, seconds, cohort_means=None):
     path : str or Path
     utterances : sequence of str
         Or models that several utterances enrol.
-    seconds : array_like
-        (num_utterances,), above 0.
-    cohort_means : array_like, optional
-        (num_utterances,): the mean score against the cohort, or against its nearest members where
-        these normalise the scores. Without a cohort, - is written.
+    quality : dict
+        "seconds", above 0, and perhaps "cohort_mean": the mean score against the cohort, or against
+        its nearest members where these normalise the scores. Both are (num_utterances,).
     """
-    if cohort_means is None:
-        means = [NO_COHORT] * len(utterances)
-    else:
-        means = [f"{mean:.9g}" for mean in cohort_means]
+    means = [f"{mean:.9g}" for mean in quality.get("cohort_mean", ())]
+    means = means or [NO_COHORT] * len(utterances)
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(f"{HEADER}\n")
-        for name, length, mean in zip(utterances, seconds, means, strict=True):
+        for name, length, mean in zip(utterances, quality["seconds"], means, strict=True):
             file.write(f"{name} {length:.9g} {mean}\n")
 
 

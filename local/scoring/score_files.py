@@ -205,25 +205,11 @@ def _scored_trials(table):
 
 def _indexed(*columns):
     """The names of columns in the order of first mention, and the indices of each column."""
-    columns = [column.unify_dictionaries() for column in columns]
-    dictionaries = [column.chunk(0).dictionary for column in columns]
-    merged = pa.concat_arrays(dictionaries).dictionary_encode()
-    ends = np.cumsum([len(dictionary) for dictionary in dictionaries])
-    merged_indices = np.split(merged.indices.to_numpy(), ends[:-1])
-    indices = [
-        into_merged[np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])]
-        for column, into_merged in zip(columns, merged_indices, strict=True)
-    ]
-    order, rank = _by_first_mention(indices, len(merged.dictionary))
-    return merged.dictionary.take(pa.array(order)).to_pylist(), [rank[column] for column in indices]
-
-
-def _by_first_mention(columns, num_names):
-    """The names sorted by where they are mentioned first, and the place of each in that order."""
-    first = np.full(num_names, np.iinfo(np.int64).max)
-    for number, column in enumerate(columns):
-        np.minimum.at(first, column, np.arange(len(column)) * len(columns) + number)
-    order = np.argsort(first)
-    rank = np.empty(num_names, np.int32)
-    rank[order] = np.arange(num_names)
-    return order, rank
+    column = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
+    chunks = column.unify_dictionaries().chunks
+    indices = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+    rows = indices.reshape(len(columns), -1).T
+    mentioned = pa.array(rows.ravel()).unique().to_numpy()
+    rank = np.empty(len(mentioned), np.int32)
+    rank[mentioned] = np.arange(len(mentioned))
+    return chunks[0].dictionary.take(pa.array(mentioned)).to_pylist(), list(rank[rows].T.copy())

@@ -20,13 +20,7 @@ KINDS = ("none", "z", "t", "s", "as")
 
 
 class CohortStatistics(NamedTuple):
-    """Of each row's scores against the cohort.
-
-    Arguments
-    ---------
-    mean, deviation : np.ndarray
-        float32 (num_rows,)
-    """
+    """Of each row's scores against the cohort: both float32 (num_rows,)."""
 
     mean: np.ndarray
     deviation: np.ndarray

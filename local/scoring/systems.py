@@ -7,7 +7,7 @@ import numpy as np
 
 from local.errors import InputError
 from local.lists.enrolment import by_utterances
-from local.scoring.backends import Cosine, Plda
+from local.scoring.backends import Plda
 from local.scoring.cosine import dot_scores, group_means, unit_length
 from local.scoring.score_norm import KINDS, cohort_statistics, normalise
 
@@ -15,48 +15,23 @@ logger = logging.getLogger(__name__)
 
 
 class Cohort(NamedTuple):
-    """Other speakers' utterances.
+    """Other speakers' utterances."""
 
-    Arguments
-    ---------
-    embeddings : np.ndarray
-        float32 (num_utterances, embedding_size)
-    speakers : list of str
-        Of each utterance.
-    """
-
-    embeddings: np.ndarray
-    speakers: list
+    embeddings: np.ndarray  # float32 (num_utterances, embedding_size)
+    speakers: list  # the name of each utterance's speaker
 
 
 class System(NamedTuple):
-    """How scores come from embeddings.
+    """How scores come from embeddings."""
 
-    Arguments
-    ---------
-    backend : str
-        "cosine" or "plda".
-    plda_rank : int
-        See `local.scoring.backends.Plda`.
-    subtract_mean : bool
-        Whether the mean of the cohort is subtracted from all embeddings.
-    score_norm : str
-        "none", or one of `local.scoring.score_norm.normalise`.
-    top_n : int
-        Nearest members of the cohort, for "as": 2 at least.
-    cohort_kind : str
-        What scores are compared with: "utterances" of the cohort, or the means of its "speakers".
-    enrol_mean : str
-        Of the utterances of a model: the mean of their "embeddings" (each of length 1), or of
-        their "scores".
-    """
-
-    backend: str = "cosine"
-    plda_rank: int = 100
-    subtract_mean: bool = False
-    score_norm: str = "none"
-    top_n: int = 300
+    backend: str = "cosine"  # or "plda"
+    plda_rank: int = 100  # see `local.scoring.backends.Plda`
+    subtract_mean: bool = False  # whether the cohort's mean is subtracted from all embeddings
+    score_norm: str = "none"  # or a kind of `local.scoring.score_norm.normalise`
+    top_n: int = 300  # nearest members of the cohort, for "as": 2 at least
+    # What scores are compared with: "utterances" of the cohort, or the means of its "speakers".
     cohort_kind: str = "utterances"
+    # Of a model: the mean of its utterances' "embeddings" (each of length 1), or of their "scores".
     enrol_mean: str = "embeddings"
 
     def check(self):
@@ -122,15 +97,15 @@ class System(NamedTuple):
             raise InputError("the cohort is one utterance, which is its own mean: it needs more")
         mean = cohort.embeddings.mean(axis=0) if self.subtract_mean else np.float32(0.0)
         unit = unit_length(embeddings - mean, enrolment.utterances)
-        backend, members = Cosine(), None
+        vectors, members = _cosine_vectors, None
         if cohort is not None:
             cohort_unit = unit_length(cohort.embeddings - mean, cohort.speakers)
             members = self._members(cohort_unit, cohort.speakers)
             if self.backend == "plda":
-                backend = Plda(cohort_unit, cohort.speakers, self.plda_rank)
-        return self._score(enrolment, unit, backend, members)
+                vectors = Plda(cohort_unit, cohort.speakers, self.plda_rank).vectors
+        return self._score(enrolment, unit, vectors, members)
 
-    def _score(self, enrolment, unit, backend, members):
+    def _score(self, enrolment, unit, vectors, members):
         """The scores, and the mean of each side's scores against the cohort (or None)."""
         counts = np.array([len(utterances) for utterances in enrolment.members])
         utterances = np.concatenate(enrolment.members)
@@ -139,10 +114,10 @@ class System(NamedTuple):
             trials, trials_each = by_utterances(enrolment)
         else:
             rows = unit_length(group_means(unit[utterances], counts), trials.utterances)
-        left, right = backend.vectors(rows)
+        left, right = vectors(rows)
         scores, means = dot_scores(left, right, trials.enrol, trials.test), None
         if members is not None:
-            statistics = self._statistics(left, backend.vectors(members)[1])
+            statistics = self._statistics(left, vectors(members)[1])
             means = statistics.mean
             if self.score_norm != "none":
                 scores = normalise(scores, trials, self.score_norm, statistics)
@@ -168,3 +143,8 @@ class System(NamedTuple):
                 self.top_n,
             )
         return cohort_statistics(left, cohort_right, self.top_n if is_adaptive else None)
+
+
+def _cosine_vectors(unit):
+    """Those of enrolments and of tests, as `Plda.vectors` gives them."""
+    return unit, unit

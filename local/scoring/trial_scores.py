@@ -18,27 +18,14 @@ QUALITY_FILE = "quality.txt"
 
 
 class TrialScores(NamedTuple):
-    """Scored trials of a system.
-
-    Arguments
-    ---------
-    name : str
-    trials : local.lists.trials.Trials
-    scores : np.ndarray
-        float32 (num_trials,)
-    quality : dict
-        Of the sides of the trials, from `local.scoring.quality.read_quality`; may be empty.
-    audio : dict
-        The name of a side -> the paths of its audio, as far as they are known.
-    examples : list of str
-        For each side, the name of an utterance of its speaker: a model's is one that enrolled it.
-    """
+    """Scored trials of a system."""
 
     name: str
     trials: Trials
-    scores: np.ndarray
-    quality: dict
-    audio: dict
+    scores: np.ndarray  # float32 (num_trials,)
+    quality: dict  # of the sides, from `local.scoring.quality.read_quality`; may be empty
+    audio: dict  # the name of a side -> a list of paths of its audio, as far as they are known
+    # For each side, the name of an utterance of its speaker: a model's is one that enrolled it.
     examples: list
 
 

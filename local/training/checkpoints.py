@@ -37,23 +37,24 @@ register_checkpoint_hooks(EpochCounterWithStopper)
 class WholeCheckpointer(Checkpointer):
     """SpeechBrain's Checkpointer, which goes on from whole checkpoints only.
 
-    A checkpoint gets its name when it is complete and on the disk. SpeechBrain makes the directory
-    first and fills it then: what an interruption left behind would be taken for a checkpoint. The
-    digests of its files are kept with it, and looked at before it is loaded.
+    A checkpoint gets its name when it is complete and on the disk. SpeechBrain names the directory
+    before it fills it, and so takes what an interruption left for a checkpoint. The digests of its
+    files are kept with it, and checked before it is loaded.
     """
 
-    def save_checkpoint(self, meta=None, end_of_epoch=True, name=None, verbosity=logging.DEBUG):
+    def save_checkpoint(self, meta=None, end_of_epoch=True):
+        """Saves a checkpoint; returns it in the first process, None in the others."""
         partial = f"{os.getpid()}"
         try:
             with writing(self.checkpoints_dir):
-                saved = super().save_checkpoint(meta or {}, end_of_epoch, partial, verbosity)
+                saved = super().save_checkpoint(meta or {}, end_of_epoch, partial, logging.DEBUG)
                 if saved is None:  # another process than the first
                     return None
                 _write_digests(saved.path)
         except InputError:
             shutil.rmtree(self._custom_checkpoint_dirpath(partial), ignore_errors=True)
             raise
-        final = self._new_checkpoint_dirpath() if name is None else self._final_path(name)
+        final = self._new_checkpoint_dirpath()
         os.replace(saved.path, final)
         flush_to_disk(self.checkpoints_dir)
         files = {key: final / path.name for key, path in saved.paramfiles.items()}
@@ -67,7 +68,7 @@ class WholeCheckpointer(Checkpointer):
             # another machine may not know yet.
             best = self.find_checkpoint(min_key="eer_percent")
             kept = [*self.find_checkpoints(max_num_checkpoints=2), *([best] if best else [])]
-            for old in {found.path for found in self.list_checkpoints()} - {k.path for k in kept}:
+            for old in {old.path for old in self.list_checkpoints()} - {k.path for k in kept}:
                 self._delete(old)
         return saved
 
@@ -76,9 +77,6 @@ class WholeCheckpointer(Checkpointer):
         doomed = path.with_name(f"{PARTIAL}{path.name}")
         os.replace(path, doomed)
         shutil.rmtree(doomed)
-
-    def _final_path(self, name):
-        return super()._custom_checkpoint_dirpath(name)
 
     def _custom_checkpoint_dirpath(self, name):
         return self.checkpoints_dir / f"{PARTIAL}{name}"
@@ -100,29 +98,29 @@ class WholeCheckpointer(Checkpointer):
         InputError
             If all checkpoints are damaged, or the newest is of another model.
         """
-        chosen = processes.on_first(lambda: self._choose(selection))
-        if chosen is not None:
+        found = processes.on_first(lambda: self._find_whole(selection))
+        if found is not None:
             try:
-                self.load_checkpoint(chosen)
+                self.load_checkpoint(found)
             except RuntimeError as error:
                 raise InputError(
-                    f"{chosen.path}: is of another model or number of speakers. Give another "
+                    f"{found.path}: is of another model or number of speakers. Give another "
                     "--out_dir, or the settings it was trained with.\n"
                     + "\n".join(str(error).splitlines()[:4])
                 ) from error
-        return chosen
+        return found
 
-    def _choose(self, selection):
+    def _find_whole(self, selection):
         for partial in self.checkpoints_dir.glob(f"{PARTIAL}*"):
             shutil.rmtree(partial)
         self._set_aside_damaged()
-        chosen = self.find_checkpoint(**selection)
-        if chosen is None and list(self.checkpoints_dir.glob(f"{DAMAGED}*")):
+        found = self.find_checkpoint(**selection)
+        if found is None and list(self.checkpoints_dir.glob(f"{DAMAGED}*")):
             raise InputError(
                 f"{self.checkpoints_dir}: every checkpoint is damaged. To train from the start, "
                 "delete the directory or give another --out_dir"
             )
-        return chosen
+        return found
 
     def _set_aside_damaged(self):
         """Renames what can't be used: it is neither loaded nor counted as one to keep."""

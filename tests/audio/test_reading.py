@@ -1,11 +1,19 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.audio.reading import find_audio, read_audio, read_chunk
+from local.audio.reading import candidate_paths, read_audio, read_chunk
 from local.errors import InputError
+
+
+def find_audio(data_dir, name):
+    """The path, of those that are tried, at which there is a file; None if there is none."""
+    return next((Path(p) for p in candidate_paths(data_dir, name) if os.path.exists(p)), None)
 
 
 @pytest.fixture

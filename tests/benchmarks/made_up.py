@@ -7,6 +7,8 @@ import soundfile
 
 from local.lists.trials import Trials
 
+SMALL = {"num_speakers": 4, "num_utterances": 2, "seconds": 1.0}  # for `write_corpus`
+
 
 def write_noise(path, seconds, seed=0, sample_rate=16000):
     """A file of 16-bit noise, in the format of its extension."""

@@ -5,8 +5,8 @@
 
 Prints a table for each subject and writes all of them to benchmarks.md and benchmarks.json. What is
 compared in a table is measured in turns; figures are medians, with half the distance of the
-quartiles. Each subject has a process for itself. `accuracy` and `export` train on real speech: they
-take some minutes, and run only where --data_dir says where that is.
+quartiles. Each subject has a process of its own, but for --quick. `accuracy` and `export` train on
+real speech: they take some minutes, and run only where --data_dir says where that is.
 """
 
 import argparse
@@ -139,7 +139,7 @@ def main():
     print(f"{where}\n", flush=True)
     tables = []
     for subject in chosen_subjects(arguments):
-        tables.append(apart(measure, subject, arguments))
+        tables.append(apart(measure, subject, arguments, quick=arguments.quick))
         print(tables[-1].text(), flush=True)
         write(arguments.out_dir, where, tables)
     print(f"written: {arguments.out_dir}/benchmarks.md and benchmarks.json")

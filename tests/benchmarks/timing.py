@@ -16,7 +16,7 @@ class Times(NamedTuple):
     spread: float | None
 
 
-def interleaved(calls, rounds, warm_up=1, at_once=1):
+def interleaved(calls, rounds, warm_up=1, at_once=1, quick=False):
     """Calls each in turn, and that for some rounds.
 
     Arguments
@@ -28,12 +28,16 @@ def interleaved(calls, rounds, warm_up=1, at_once=1):
         Rounds before these, which do not count.
     at_once : int
         Calls in a turn, for what finds the processor's caches as its last call left them.
+    quick : bool
+        Makes each call once, whatever the numbers say.
 
     Returns
     -------
     times : dict
         Name -> Times, of one call.
     """
+    if quick:
+        rounds, warm_up, at_once = 1, 0, 1
     seconds = {name: [] for name in calls}
     for _ in range(warm_up + rounds):
         for name, call in calls.items():

@@ -8,7 +8,7 @@ import soundfile
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 from local.audio import checking as audio_check
-from local.data.manifest_files import COLUMNS, KEEP_DOLLARS, read_manifest, write_manifest
+from local.data.manifest_files import COLUMNS, read_manifest, write_manifest
 from local.data.manifests import Manifest, prepare_training, prepare_trials
 from local.errors import InputError
 from local.lists.trials import read_trials
@@ -97,6 +97,13 @@ NAMES = [
 ]
 
 
+class KeepDollars(dict):
+    """Lets SpeechBrain, which would replace `$name` in a CSV and can't escape it, leave it."""
+
+    def __missing__(self, name):
+        return f"${name}"
+
+
 @pytest.mark.parametrize("folder", ["audio", "two words, $data é"])
 def test_odd_names_survive_the_way_through_speechbrain(corpus, folder):
     corpus.audio = corpus.folder / folder
@@ -104,7 +111,7 @@ def test_odd_names_survive_the_way_through_speechbrain(corpus, folder):
     paths = [corpus.add(name, label) for label, name in enumerate(NAMES)]
     corpus.prepare()
     dataset = DynamicItemDataset.from_csv(
-        corpus.manifest, replacements=KEEP_DOLLARS, output_keys=["id", "wav", "spk_id", "duration"]
+        corpus.manifest, replacements=KeepDollars(), output_keys=["id", "wav", "spk_id", "duration"]
     )
     items = [dataset[index] for index in range(len(dataset))]
     assert [item["id"] for item in items] == NAMES

@@ -10,11 +10,12 @@ from sklearn.linear_model import LogisticRegression
 
 from local.errors import InputError
 from local.evaluation import calibration, logistic_regression
-from local.evaluation.calibration import Calibration, apply, calibrate_scores, fit
+from local.evaluation.calibration import Calibration, apply, fit
 from local.evaluation.cllr import cllr, convex_hull, min_cllr
 from local.evaluation.logistic_regression import fit_llrs
 from local.evaluation.metrics import detection_curve
 from local.lists.trials import Trials
+from local.scoring.quality import trial_inputs
 
 
 def make_llrs(num_trials, mean=2.0, seed=0, share=0.3):
@@ -107,19 +108,6 @@ def test_equal_scores_say_nothing():
     assert llrs.tolist() == pytest.approx([0.0, 0.0], abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    "inputs, is_client, p_target, message",
-    [
-        ([[1.0], [2.0]], [True, True], 0.5, "both classes are needed: 2 of 2 are clients"),
-        ([[1.0], [2.0]], [True, False], 1.0, "p_target must be between 0 and 1, got 1.0"),
-        ([[1.0], [np.nan]], [True, False], 0.5, "inputs must be finite"),
-    ],
-)
-def test_what_can_not_be_learnt_from(inputs, is_client, p_target, message):
-    with pytest.raises(ValueError, match=message):
-        fit_llrs(np.array(inputs), np.array(is_client), p_target)
-
-
 TRIALS = Trials(["a", "b"], np.array([0, 1]), np.array([1, 0]), np.array([True, False]), [])
 WITH_QUALITY = Calibration(
     {"score": 2.0, "log_seconds_shorter": 10.0, "log_seconds_longer": 100.0},
@@ -132,14 +120,14 @@ WITH_QUALITY = Calibration(
 
 def test_quality_measures_are_the_same_for_both_orders_of_the_sides():
     quality = {"seconds": np.array([1.0, np.e**2])}
-    llrs = calibrate_scores(WITH_QUALITY, TRIALS, np.array([0.5, 0.5]), quality)
-    assert llrs.tolist() == [201.25, 201.25] and llrs.dtype == np.float32
+    inputs = trial_inputs(WITH_QUALITY.quality, TRIALS, np.array([0.5, 0.5]), quality)
+    assert apply(WITH_QUALITY, inputs).tolist() == [201.25, 201.25]
 
 
 @pytest.mark.parametrize("quality", [None, {}, {"cohort_mean": np.zeros(2)}])
 def test_a_missing_measure_is_named(quality):
     with pytest.raises(InputError, match="log_seconds is not known.*quality.txt"):
-        calibrate_scores(WITH_QUALITY, TRIALS, np.array([0.5, 0.5]), quality)
+        trial_inputs(WITH_QUALITY.quality, TRIALS, np.array([0.5, 0.5]), quality)
 
 
 def test_a_calibration_comes_back_from_its_file(tmp_path):

@@ -26,7 +26,7 @@ SEX = {"anna": "F", "bert": "M", "carl": "M", "dora": "F"}
 def rows(grouping, trials=TRIALS, seconds=None):
     """(heading, name) -> the chosen trials."""
     found = grouping.conditions(trials, find_speakers(trials), seconds)
-    return {(c.heading, c.name): np.flatnonzero(c.mask).tolist() for c in found}
+    return {(heading, name): np.flatnonzero(mask).tolist() for heading, name, mask in found}
 
 
 def test_no_grouping_gives_nothing():
@@ -73,7 +73,7 @@ def test_columns_of_too_many_values_are_left_out(caplog):
 
 
 def test_a_table_of_other_speakers_is_refused():
-    with pytest.raises(InputError, match=r"it knows 'x', 'y', they are 'anna', 'bert', 'carl'"):
+    with pytest.raises(InputError, match=r"it knows \['x', 'y'\], they are \['anna', 'bert', "):
         rows(Grouping({"sex": {"x": "F", "y": "M"}}, {}, ()))
 
 

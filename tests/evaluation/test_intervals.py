@@ -31,9 +31,9 @@ def make_trials(num_speakers, num_utterances, num_trials, seed=0, distance=2.0):
 
 def drawn_trials(trials, scores):
     speakers = find_speakers(trials)
-    sides = [speakers.of_utterance[side] for side in (trials.enrol, trials.test)]
+    sides = speakers.of_utterance[np.stack([trials.enrol, trials.test])]
     thresholds = detection_curve(scores, trials.is_client).thresholds
-    return DrawnTrials(thresholds, scores, trials.is_client, *sides), sides
+    return DrawnTrials(thresholds, scores, trials.is_client, sides), sides
 
 
 @given(st.integers(0, 1000), st.booleans())

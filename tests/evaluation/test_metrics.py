@@ -227,14 +227,18 @@ def test_one_curve_serves_all_metrics():
 @pytest.mark.parametrize(
     "scores, is_client, message",
     [
-        ([], [], "there are no trials"),
+        ([], [], "there are 0 client trials and 0 impostor trials"),
         ([0.1, 0.2], [True], r"got shapes \(2,\) and \(1,\)"),
         ([[0.1, 0.2]], [[True, False]], r"got shapes \(1, 2\) and \(1, 2\)"),
         ([0.1, 0.2], [1, 0], "must be True or False per trial, got int64"),
         ([0.1, np.nan, 0.2], [True, False, False], "score 1 .* is nan, 1 of 3 are not finite"),
         ([0.1, 0.2, -np.inf], [True, False, False], "score 2 .* is -inf"),
-        ([0.1, 0.2], [True, True], "all 2 trials are client trials, there is no impostor trial"),
-        ([0.1, 0.2], [False, False], "all 2 trials are impostor trials, there is no client trial"),
+        ([0.1, 0.2], [True, True], "there are 2 client trials and 0 impostor trials"),
+        (
+            [0.1, 0.2],
+            [False, False],
+            "there are 0 client trials and 2 impostor trials",
+        ),
     ],
 )
 def test_unusable_trials_are_refused(scores, is_client, message):

@@ -7,7 +7,7 @@ import pytest
 
 from local.errors import InputError
 from local.evaluation.metrics import detection_curve
-from local.evaluation.summary import Costs, format_summary, summarise, write_metrics
+from local.evaluation.summary import Costs, format_summary, summarise, write_json
 
 SCORES = [0.9, 0.6, 0.4, 0.5, 0.3, 0.2, 0.1]
 IS_CLIENT = [True] * 3 + [False] * 4
@@ -80,17 +80,17 @@ def test_printed_table():
 
 def test_metrics_come_back_from_json(tmp_path):
     summary = summarise(SCORES, IS_CLIENT)
-    write_metrics(tmp_path / "metrics.json", summary)
+    write_json(tmp_path / "metrics.json", summary)
     back = json.loads((tmp_path / "metrics.json").read_text())
     assert back == summary | {"p_targets": [0.01, 0.05]}
 
 
 def test_what_json_does_not_know_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_metrics(tmp_path / "metrics.json", {"eer_percent": float("nan")})
+        write_json(tmp_path / "metrics.json", {"eer_percent": float("nan")})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="metrics.json: can't be written"):
-        write_metrics(tmp_path / "missing" / "metrics.json", {})
+        write_json(tmp_path / "missing" / "metrics.json", {})

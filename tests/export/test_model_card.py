@@ -9,7 +9,7 @@ from systems import drawn_scores, drawn_trials, make_system
 
 from local.data.manifest_files import write_manifest
 from local.errors import InputError
-from local.evaluation.summary import write_metrics
+from local.evaluation.summary import write_json
 from local.export.model_card import read_results, training_data, training_settings, write_card
 from local.export.trained import read_trained, write_model_dir
 from local.report.outputs import metrics_of
@@ -66,7 +66,7 @@ def verified(**summary):
 
 def write_verification(path, metrics):
     path.parent.mkdir(exist_ok=True)
-    write_metrics(path, metrics)
+    write_json(path, metrics)
 
 
 def test_front_matter_leaves_the_licence_to_the_user(card_of):
@@ -154,16 +154,17 @@ def test_training_data_are_counted(card_of, model_dir):
     assert "/home/anna" not in card and str(model_dir.parent) not in card
 
 
-def test_without_a_manifest_the_settings_tell_the_speakers(tmp_path):
-    assert training_data(tmp_path / "none.csv", {"num_speakers": 5994}) == [("speakers", "5,994")]
-    config = {"init_from": "../results/other/", "train_data_dir": None}
-    expected = [("began with the weights of", "`other`")]
-    assert training_data(tmp_path / "none.csv", config) == expected
-    assert training_data(tmp_path / "none.csv", {}) == []
+def test_without_a_manifest_the_classifier_tells_the_speakers(tmp_path):
+    path = tmp_path / "none.csv"
+    assert training_data(path, 5994, {}) == [("speakers", "5,994")]
+    settings = {"init_from": "../results/other/", "train_data_dir": None}
+    assert training_data(path, None, settings) == [("began with the weights of", "`other`")]
+    assert training_data(path, None, {}) == []
 
 
 def test_without_settings_the_card_tells_the_model(card_of, model_dir):
-    (model_dir / "config.pkl").unlink()
+    (model_dir / "hyperparams.yaml").unlink()
+    write_weights(model_dir, classifier=None)
     card = card_of()
     assert "## Training data\n\nNot known.\n" in card
     assert "!new:local.models.vgg.VGG" in card and "batch_size" not in card

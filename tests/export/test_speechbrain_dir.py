@@ -77,7 +77,7 @@ def model_dirs(tmp_path_factory):
         for name, settings in MODELS.items()
     }
     write_weights(dirs["attentive_statistics"], seed=7, classifier=None)
-    (dirs["multi_head"] / "config.pkl").unlink()
+    (dirs["multi_head"] / "hyperparams.yaml").unlink()
     return dirs
 
 

@@ -1,5 +1,6 @@
 """Runs of one training in several directories, and what they end with."""
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +20,16 @@ SETTINGS = TINY | {
     "valid_loader": {"batch_seconds": 3.0},
     "ckpt_interval_steps": 4,
 }
+
+
+def run_apart(script_name, arguments, folder):
+    """A script of recipes/ in a process that works in a folder: its exit code, what it printed."""
+    with tempfile.TemporaryDirectory() as name:
+        output = Path(name) / "printed.txt"
+        arguments = list(map(str, arguments))
+        process = start(arguments, output=output, script_name=script_name, folder=folder)
+        process.join(120)
+        return process.exitcode, output.read_text()
 
 
 class Runs:

@@ -133,8 +133,9 @@ def start(
     num_processes=1,
     port=None,
     script_name="train_vgg.py",
+    folder=None,
 ):
-    """Starts a script in a process of the forkserver.
+    """Starts a script in a process of the forkserver, with a folder to work in.
 
     With a rank it is one of several, whose first listens on the port.
     """
@@ -144,18 +145,19 @@ def start(
         places |= {"LOCAL_WORLD_SIZE": num_processes, "MASTER_PORT": port}
         environment = {key: str(value) for key, value in places.items()}
         environment["MASTER_ADDR"] = "127.0.0.1"
-    process = forkserver().Process(
-        target=_run_apart, args=(script_name, arguments, plan or {}, str(output), environment)
-    )
+    arguments = (script_name, arguments, plan or {}, str(output), environment, folder)
+    process = forkserver().Process(target=_run_apart, args=arguments)
     process.start()
     return process
 
 
-def _run_apart(script_name, arguments, plan, output, environment):
+def _run_apart(script_name, arguments, plan, output, environment, folder):
     with open(output, "a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.environ |= environment
+    if folder:
+        os.chdir(folder)
     # Of the data loader's workers; a child takes over the method that it was started by.
     multiprocessing.set_start_method("fork", force=True)
     run(script_name, arguments, plan)

@@ -22,7 +22,6 @@ def exchange(rank):
     return {
         "rank": processes.rank(),
         "mean": processes.mean(torch.tensor(float(rank))).item(),
-        "total": processes.total(10 + rank, "cpu"),
         "highest": processes.highest(rank, "cpu"),
         "first": processes.on_first(lambda: f"from {rank}"),
         "gathered": processes.gather(rank),
@@ -32,7 +31,7 @@ def exchange(rank):
 
 def test_what_processes_exchange():
     first, second = together(exchange)
-    shared = {"mean": 0.5, "total": 21, "highest": 1, "first": "from 0"}
+    shared = {"mean": 0.5, "highest": 1, "first": "from 0"}
     matrix = [[1.0] * 3, [2.0] * 3, [1.0] * 3]
     assert first == shared | {"rank": 0, "gathered": [0, 1], "matrix": matrix}
     assert second == shared | {"rank": 1, "gathered": None, "matrix": None}

@@ -3,8 +3,6 @@
 import json
 import re
 import runpy
-import subprocess
-import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 # What the script imports, before conftest.py looks at it: other tests here use hypothesis.
 import speechbrain  # noqa: F401
 from corpora import as_arguments
+from runs import run_apart
 
 from local.errors import InputError
 from local.evaluation import calibration
@@ -59,18 +58,18 @@ def scores_path(tmp_path):
 
 def test_script_from_another_directory(scores_path):
     learnt = calibration.fit(SCORES[:, None].astype(float), TRIALS.is_client, 0.05)
-    command = [sys.executable, SCRIPT, YAML, "--scores", "scores.txt"]
-    result = subprocess.run(command, cwd=scores_path.parent, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    arguments = [YAML, "--scores", "scores.txt"]
+    code, printed = run_apart("calibrate.py", arguments, scores_path.parent)
+    assert code == 0, printed
     written = calibration.load(scores_path.parent / "calibration.json")
     assert written.learnt_on["scores"] == "scores.txt"
     assert written.learnt_on["num_clients"] == 36 and written.learnt_on["num_impostors"] == 594
     assert written.weights == learnt.weights and written.offset == learnt.offset
-    assert re.search(rf"score +{learnt.weights['score']:.6g}\n", result.stdout)
-    assert "Learnt on: 630 trials, 36 of them clients" in result.stdout
+    assert re.search(rf"score +{learnt.weights['score']:.6g}\n", printed)
+    assert "Learnt on: 630 trials, 36 of them clients" in printed
     before, after = written.learnt_on["cllr_before"], written.learnt_on["cllr_after"]
-    assert re.search(rf"Cllr +{before:.4f} +{after:.4f}\n", result.stdout) and after < before
-    assert "--calibration calibration.json" in result.stdout and "Held out" not in result.stdout
+    assert re.search(rf"Cllr +{before:.4f} +{after:.4f}\n", printed) and after < before
+    assert "--calibration calibration.json" in printed and "Held out" not in printed
 
 
 def speaker_pairs(trials):
@@ -136,7 +135,8 @@ def test_the_prior_of_another_operating_point_is_reported(scores_path, capsys):
 def test_quality_measures_beside_the_scores(scores_path, given, used):
     rng = np.random.default_rng(0)
     seconds, means = rng.uniform(1, 9, size=(2, len(TRIALS.utterances)))
-    write_quality(scores_path.with_name("quality.txt"), TRIALS.utterances, seconds, means)
+    quality = {"seconds": seconds, "cohort_mean": means}
+    write_quality(scores_path.with_name("quality.txt"), TRIALS.utterances, quality)
     calibrate(scores=scores_path, quality=given)
     learnt = calibration.load(scores_path.with_name("calibration.json"))
     assert list(learnt.weights) == ["score", *used]
@@ -150,7 +150,8 @@ def test_quality_measures_beside_the_scores(scores_path, given, used):
 def test_quality_file_from_elsewhere(scores_path, tmp_path):
     (tmp_path / "other").mkdir()
     path = tmp_path / "other" / "measures.txt"
-    write_quality(path, TRIALS.utterances[::-1], np.linspace(1, 5, len(TRIALS.utterances)))
+    quality = {"seconds": np.linspace(1, 5, len(TRIALS.utterances))}
+    write_quality(path, TRIALS.utterances[::-1], quality)
     calibrate(scores=scores_path, quality="log_seconds", quality_file=path)
     assert calibration.load(tmp_path / "calibration.json").quality == ("log_seconds",)
     with pytest.raises(InputError, match="cohort_mean is not known.*with a cohort"):

@@ -1,12 +1,8 @@
 """recipes/export_model.py: what is written, what is said of it, and what is refused."""
 
-import os
-import pickle
 import runpy
 import shutil
-import sys
 import textwrap
-import types
 from pathlib import Path
 
 import pytest
@@ -118,9 +114,7 @@ def test_onnx_is_written_when_asked_for(export, monkeypatch, capsys):
         path.write_bytes(b"")
         return 2.5e-6
 
-    fake = types.ModuleType("local.export.onnx_model")
-    fake.write_onnx = write_onnx
-    monkeypatch.setitem(sys.modules, "local.export.onnx_model", fake)
+    monkeypatch.setattr("local.export.onnx_model.write_onnx", write_onnx)
     folder = export(onnx=True)
     assert names_in(folder) == FILES | {"model.onnx", "model_features.onnx"}
     assert kinds == ["waveform", "features"]
@@ -170,19 +164,17 @@ def test_weights_that_are_not_finite_are_refused(export, model_dir, tmp_path):
     assert_refused(export, tmp_path, "cosine nan.*: are there numbers that are not finite")
 
 
-def test_malicious_settings_execute_nothing(export, model_dir, tmp_path):
-    class Malice:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "executed"),)
-
-    (model_dir / "config.pkl").write_bytes(pickle.dumps({"seed": Malice()}))
-    assert_refused(export, tmp_path, "config.pkl: is damaged, or holds more than settings")
+def test_settings_execute_nothing(export, model_dir, tmp_path):
+    settings = model_dir / "hyperparams.yaml"
+    settings.write_text(f"seed: !apply:os.mkdir [{tmp_path / 'executed'}]\n")
+    export()
+    assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80", pickle.dumps([1])])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"seed: [1", b"- 1"])
 def test_damaged_settings_are_refused(export, model_dir, tmp_path, content):
-    (model_dir / "config.pkl").write_bytes(content)
-    assert_refused(export, tmp_path, "config.pkl: (is damaged|holds no settings)")
+    (model_dir / "hyperparams.yaml").write_bytes(content)
+    assert_refused(export, tmp_path, "hyperparams.yaml: (can't be read|is damaged|holds no)")
 
 
 def test_failure_on_the_way_leaves_nothing(export, model_dir, tmp_path):

@@ -1,8 +1,6 @@
 """recipes/extract_embeddings.py from end to end."""
 
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import kaldiio
@@ -12,6 +10,7 @@ import soundfile
 import torch
 from corpora import as_arguments, write_voice
 from exports import make_model_dir
+from runs import run_apart
 
 from local.audio.reading import read_audio
 from local.errors import InputError
@@ -67,15 +66,11 @@ def expected(model_dir, path, layer=lambda extractor: extractor):
 def test_a_list_from_another_directory(model_dir, audio, tmp_path):
     (tmp_path / "files.lst").write_text("".join(f"{name}\n" for name in NAMES))
     settings = {"model_dir": model_dir, "data_dir": audio, "out": "out/e", "device": "cpu"}
-    result = subprocess.run(
-        [sys.executable, SCRIPT, YAML, "--files", "files.lst", *as_arguments(settings)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "3 embeddings: out/e.npz" in result.stdout
-    assert "1 are not at 16000 Hz" in result.stderr and "1 have several" in result.stderr
+    arguments = [YAML, "--files", "files.lst", *as_arguments(settings)]
+    code, printed = run_apart("extract_embeddings.py", arguments, tmp_path)
+    assert code == 0, printed
+    assert "3 embeddings: out/e.npz" in printed
+    assert "1 are not at 16000 Hz" in printed and "1 have several" in printed
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["e.npz"]
     embeddings = read(tmp_path / "out" / "e.npz")
     assert list(embeddings) == list(NAMES)

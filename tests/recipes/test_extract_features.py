@@ -4,8 +4,6 @@ import functools
 import os
 import pickle
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from corpora import TINY, as_arguments, write_corpus, write_voice
+from runs import run_apart
 
 from local.audio.reading import read_audio
 from local.audio.table import AUDIO
@@ -58,15 +57,10 @@ def test_a_list_from_another_directory(tmp_path):
     write_voice(tmp_path / "audio/a.wav", 100)
     write_voice(tmp_path / "audio/b/1.2.flac", 120, seconds=0.4, sample_rate=8000)
     (tmp_path / "files.lst").write_text("a\nb/1.2\n")
-    script = ROOT / "recipes" / "extract_features.py"
-    result = subprocess.run(
-        [sys.executable, script, YAML, "-i", "files.lst", "--data_dir", "audio"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "Features of 2 recordings written, 0 were there." in result.stdout
+    arguments = [YAML, "-i", "files.lst", "--data_dir", "audio"]
+    code, printed = run_apart("extract_features.py", arguments, tmp_path)
+    assert code == 0, printed
+    assert "Features of 2 recordings written, 0 were there." in printed
     # Beside the audio.
     for name, extension in (("a", ".wav"), ("b/1.2", ".flac")):
         stored = read_features(tmp_path / "audio" / f"{name}.npy")
@@ -217,11 +211,12 @@ def test_a_model_of_stored_features_verifies_audio_against_its_cohort(extract, t
     extract(**corpus)
     stored = {"train_on": "features", "feature_dir": tmp_path / "features"}
     # Long enough for embeddings that differ.
-    stored |= {"number_of_epochs": 10, "average_decay": 0}
+    stored |= {"number_of_epochs": 10, "average_decay": 0, "num_workers": 0}
     train(corpus | stored | {"out_dir": tmp_path / "out"})
     main = runpy.run_path(str(ROOT / "recipes" / "verify.py"))["main"]
     trials = {name: path for name, path in corpus.items() if name.startswith("valid")}
     settings = trials | {"model_dir": tmp_path / "out", "score_norm": "s", "device": "cpu"}
+    settings |= {"num_workers": 0, "bootstrap_draws": 20}
     main([str(ROOT / "hparams" / "verify.yaml"), "--noprogressbar", *as_arguments(settings)])
     assert (tmp_path / "out" / "verification" / "scores.txt").is_file()
 

@@ -3,17 +3,17 @@
 import json
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from corpora import TINY, as_arguments, write_corpus, write_voice
+from runs import run_apart
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from local.errors import InputError
+from local.report import outputs
 from local.scoring.score_files import read_scores
 from local.training.checkpoints import WholeCheckpointer
 from local.training.selecting_brain import unwrapped
@@ -28,13 +28,10 @@ def script(name):
     return str(ROOT / "recipes" / f"{name}.py")
 
 
-def command(name, yaml_name, settings):
-    return [
-        sys.executable,
-        script(name),
-        str(ROOT / "hparams" / yaml_name),
-        *as_arguments(settings),
-    ]
+def apart(name, yaml_name, settings, folder):
+    """A script in a process that works in a folder: its exit code, what it printed."""
+    arguments = [ROOT / "hparams" / yaml_name, *as_arguments(settings)]
+    return run_apart(f"{name}.py", arguments, folder)
 
 
 def train(settings):
@@ -45,9 +42,12 @@ def train(settings):
 
 
 def verify(settings):
+    """Runs a verification in this process, without pictures."""
     yaml_path = str(ROOT / "hparams" / "verify.yaml")
     main = runpy.run_path(script("verify"))["main"]
-    main([yaml_path, "--noprogressbar", "--device", "cpu", *as_arguments(settings)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outputs, "_pictures", lambda *_: [])
+        main([yaml_path, "--noprogressbar", "--device", "cpu", *as_arguments(settings)])
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +63,9 @@ def trial_settings(corpus):
 def trained(corpus, tmp_path_factory):
     """The out_dir of a training run from another working directory, and what it printed."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    result = subprocess.run(
-        command("train_vgg", "vgg.yaml", TINY | corpus | {"out_dir": "out"}),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    return folder / "out", result.stdout + result.stderr
+    code, printed = apart("train_vgg", "vgg.yaml", TINY | corpus | {"out_dir": "out"}, folder)
+    assert code == 0, printed
+    return folder / "out", printed
 
 
 def test_training_says_where_the_model_is_and_what_to_do_next(trained):
@@ -107,17 +102,12 @@ def test_weights_hold_all_that_the_original_promises(trained):
 def test_verification_of_client_and_impostor_files(trained, corpus, tmp_path):
     out_dir, _ = trained
     settings = trial_settings(corpus) | {"model_dir": str(out_dir), "output_dir": "verified"}
-    result = subprocess.run(
-        command("verify", "verify.yaml", settings | {"device": "cpu"}),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
+    code, printed = apart("verify", "verify.yaml", settings | {"device": "cpu"}, tmp_path)
+    assert code == 0, printed
     metrics = json.loads((tmp_path / "verified" / "metrics.json").read_text())
     assert metrics["num_trials"] == 22 and metrics["num_clients"] == 6
-    assert f"{metrics['eer_percent']:.3f} %" in result.stdout
-    assert "report.html" in result.stdout
+    assert f"{metrics['eer_percent']:.3f} %" in printed
+    assert "report.html" in printed
     assert (tmp_path / "verified" / "det.png").read_bytes().startswith(b"\x89PNG")
     trials, scores = read_scores(tmp_path / "verified" / "scores.txt")
     assert len(trials) == 22 and trials.is_client.sum() == 6 and np.abs(scores).max() <= 1.0001
@@ -239,13 +229,10 @@ def test_settings_train(corpus, tmp_path, settings):
 
 
 def test_preparation_alone(corpus, tmp_path):
-    settings = corpus | {"out_dir": "out"}
-    result = subprocess.run(
-        command("prepare", "vgg.yaml", settings), cwd=tmp_path, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
+    code, printed = apart("prepare", "vgg.yaml", corpus | {"out_dir": "out"}, tmp_path)
+    assert code == 0, printed
     assert (tmp_path / "out" / "manifests" / "train.csv").is_file()
-    assert "8 utterances of 2 speakers" in result.stderr
+    assert "8 utterances of 2 speakers" in printed
 
 
 # Wrong input. What can be wrong with lists and audio is tested with their modules.
@@ -255,12 +242,9 @@ def test_wrong_input_is_a_message_without_a_traceback(corpus, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("s0/u.0 0 -1\ns1/u.0 one -1\ns1/u.1 2\n")
     settings = TINY | corpus | {"train_labels_path": labels, "out_dir": tmp_path / "out"}
-    result = subprocess.run(
-        command("train_vgg", "vgg.yaml", settings), capture_output=True, text=True
-    )
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr
-    assert f"{labels}:2" in result.stderr and f"{labels}:3" in result.stderr
+    code, printed = apart("train_vgg", "vgg.yaml", settings, tmp_path)
+    assert code == 1 and "Traceback" not in printed
+    assert f"{labels}:2" in printed and f"{labels}:3" in printed
     assert not list(tmp_path.glob("out/**/*.csv"))
 
 
@@ -310,7 +294,7 @@ def test_out_dir_that_cannot_be_written(corpus, tmp_path):
 def test_output_dir_that_cannot_be_written(trained, corpus, tmp_path):
     (tmp_path / "file").write_text("")
     settings = {"model_dir": trained[0], "output_dir": tmp_path / "file" / "out"}
-    with pytest.raises(InputError, match="file/out: can't be made"):
+    with pytest.raises(InputError, match="file/out: can't be written"):
         verify(trial_settings(corpus) | settings)
 
 

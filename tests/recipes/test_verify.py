@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from corpora import TINY, as_arguments, write_corpus
 
 from local.data.manifest_files import read_manifest
@@ -29,7 +28,6 @@ def run(name, yaml_name, settings):
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """Six speakers to train on, two for the trials."""
-    torch.set_num_threads(1)
     return write_corpus(tmp_path_factory.mktemp("corpus"), num_speakers=8)
 
 

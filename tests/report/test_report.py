@@ -218,10 +218,9 @@ def test_players_are_linked_from_the_folder_of_the_report(tmp_path):
         ["a", "b", "c", "d"], np.array([0, 0]), np.array([1, 2]), np.array([True, False]), []
     )
     audio = {
-        "a": tmp_path / name,
-        "b": tmp_path / "wav" / "old.sph",
-        "c": tmp_path / "no.wav",
-        "d": None,
+        "a": [tmp_path / name],
+        "b": [tmp_path / "wav" / "old.sph"],
+        "c": [tmp_path / "no.wav"],
     }
     (tmp_path / "results").mkdir()
     page = report(tmp_path / "results", make_system(trials, np.array([0.9, 0.1]), audio=audio))

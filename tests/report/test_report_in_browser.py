@@ -88,11 +88,11 @@ def whole(opened, drawn, few, conditions, tmp_path):
     """A report with all that there can be in one, and its reader."""
     log = tmp_path / "train_log.txt"
     log.write_text("epoch: 1, lr: 1.0 - train loss: 3.72\nepoch: 2, lr: 0.5 - train loss: 2.0\n")
-    audio = {name: tmp_path / f"{name}-{'long' * 30}.wav" for name in NAMES}
-    for path in audio.values():
+    audio = {name: [tmp_path / f"{name}-{'long' * 30}.wav"] for name in NAMES}
+    for (path,) in audio.values():
         write_voice(path, 100.0, seconds=0.2)
     summary = few.summary | {"conditions": conditions, "is_calibrated": False}
-    summary |= {"intervals": {"eer_percent": [1.0, 2.0]}, "notes": ["A note."]}
+    summary |= {"intervals": {"eer_percent": [1.0, 2.0]}, "num_draws": 10, "notes": ["A note."]}
     return opened(
         *(few._replace(summary=summary, audio=audio), drawn),
         pictures=[("DET curve", "a curve", SVG), ("Scores", "two heaps", SVG)],
@@ -313,11 +313,11 @@ def test_no_request_and_no_complaint(whole):
 
 
 def test_audio_plays_or_says_that_it_is_not_there(opened, few, tmp_path):
-    audio = {name: tmp_path / "wav" / f"{name}.wav" for name in NAMES[:3]}
-    for path in audio.values():
+    audio = {name: [tmp_path / "wav" / f"{name}.wav"] for name in NAMES[:3]}
+    for (path,) in audio.values():
         write_voice(path, 100.0, seconds=0.2)
     reader = opened(few._replace(audio=audio))
-    audio["bert/ü%"].unlink()
+    audio["bert/ü%"][0].unlink()
     players = reader.driver.find_elements(By.TAG_NAME, "audio")
     lost = [player for player in players if "bert" in player.get_attribute("src")]
     assert 0 < len(lost) < len(players)

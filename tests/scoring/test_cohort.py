@@ -1,9 +1,8 @@
-"""The choice of a cohort, and crops: manifests made of manifests."""
+"""The choice of a cohort: a manifest made of a manifest."""
 
 import pytest
 
 from local.data.manifest_files import read_manifest, write_manifest
-from local.embeddings.crops import write_crops
 from local.errors import InputError
 from local.scoring.cohort import choose_cohort, spread
 
@@ -75,30 +74,3 @@ def test_what_is_no_manifest(tmp_path, content, message):
         (tmp_path / "train.csv").write_bytes(content)
     with pytest.raises(InputError, match=f"train.csv: {message}"):
         choose_cohort(tmp_path / "train.csv", tmp_path / "cohort.csv")
-
-
-def crops_of(tmp_path, seconds, num_crops, crop_seconds):
-    path = write_rows(tmp_path / "all.csv", ["", ""], seconds)
-    counts = write_crops(path, tmp_path / "crops.csv", num_crops, crop_seconds)
-    return counts.tolist(), list(read_manifest(tmp_path / "crops.csv"))
-
-
-def test_crops_by_hand(tmp_path):
-    counts, rows = crops_of(tmp_path, seconds=2.0, num_crops=3, crop_seconds=1.0)
-    assert counts == [3, 3]
-    places = [(row["ID"], row["start"], row["stop"], row["duration"]) for row in rows[:3]]
-    expected = [("u0#0", "0", "1000"), ("u0#1", "500", "1500"), ("u0#2", "1000", "2000")]
-    assert places == [(*place, "1.0") for place in expected]
-
-
-@pytest.mark.parametrize("seconds", [0.5, 1.0])
-def test_a_short_utterance_is_one_crop_by_itself(tmp_path, seconds):
-    counts, rows = crops_of(tmp_path, seconds, num_crops=5, crop_seconds=1.0)
-    assert counts == [1, 1]
-    assert (rows[0]["start"], rows[0]["stop"]) == ("0", str(round(1000 * seconds)))
-    assert float(rows[0]["duration"]) == seconds
-
-
-def test_one_crop_is_the_beginning(tmp_path):
-    counts, rows = crops_of(tmp_path, 2.0, num_crops=1, crop_seconds=0.25)
-    assert counts == [1, 1] and (rows[1]["start"], rows[1]["stop"]) == ("0", "250")

@@ -16,12 +16,14 @@ from local.scoring.quality import (
 TRIALS = Trials(["a", "b"], np.array([0, 1]), np.array([1, 0]), np.array([True, False]), [])
 
 
-@pytest.mark.parametrize("means", [None, [0.25, -0.1]])
+@pytest.mark.parametrize("means", [{}, {"cohort_mean": [0.25, -0.1]}])
 def test_measures_come_back_in_the_order_that_is_asked_for(tmp_path, means):
-    write_quality(tmp_path / "quality.txt", ["b", "a"], [1.5, 2.25], means)
+    write_quality(tmp_path / "quality.txt", ["b", "a"], {"seconds": [1.5, 2.25]} | means)
     quality = read_quality(tmp_path / "quality.txt", ["a", "b"])
     assert quality["seconds"].tolist() == [2.25, 1.5]
-    assert quality.get("cohort_mean", np.zeros(0)).tolist() == (means or [])[::-1]
+    assert [mean.tolist() for key, mean in quality.items() if key == "cohort_mean"] == [
+        mean[::-1] for mean in means.values()
+    ]
 
 
 def test_inputs_by_hand():

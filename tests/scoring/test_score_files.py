@@ -169,7 +169,7 @@ def score_file_bytes(draw):
     return content
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(score_file_bytes(), st.sampled_from([score_files.BYTES_PER_BLOCK, 50]))
 def test_both_ways_of_reading_agree(tmp_path_factory, content, bytes_per_block):
     path = tmp_path_factory.getbasetemp() / "scores.txt"

@@ -34,7 +34,8 @@ def test_a_score_file_by_itself(tmp_path):
 
 def test_what_lies_beside_a_score_file(tmp_path):
     write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
-    write_quality(tmp_path / "quality.txt", TRIALS.utterances, [1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
+    quality = {"seconds": [1.0, 2.0, 3.0], "cohort_mean": [0.1, 0.2, 0.3]}
+    write_quality(tmp_path / "quality.txt", TRIALS.utterances, quality)
     write_rows(tmp_path / "utterances.csv")
     (system,) = read_trial_scores([str(tmp_path / "scores.txt")])
     assert system.quality["seconds"].tolist() == [1.0, 2.0, 3.0]
@@ -44,7 +45,7 @@ def test_what_lies_beside_a_score_file(tmp_path):
 
 def test_quality_of_other_utterances_is_refused(tmp_path):
     write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
-    write_quality(tmp_path / "quality.txt", ["else"], [1.0])
+    write_quality(tmp_path / "quality.txt", ["else"], {"seconds": [1.0]})
     with pytest.raises(InputError, match="quality.txt.*anna/1"):
         read_trial_scores([str(tmp_path / "scores.txt")])
 

@@ -1,7 +1,6 @@
 """Two machines, as two network namespaces that a cable joins: torchrun in each."""
 
 import contextlib
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from corpora import write_corpus
 from runs import Runs, assert_same
 
 ROOT = Path(__file__).resolve().parents[2]
+STEERED = str(ROOT / "tests" / "helpers" / "steered.py")
 TORCHRUN = str(Path(sys.executable).with_name("torchrun"))
 NAMES = ("speaker_a", "speaker_b")
 ADDRESSES = ("10.77.5.1", "10.77.5.2")
@@ -58,18 +58,32 @@ def make_nodes():
             ip("-n", name, *command)
 
 
-def start(runs, name, index, plan, num_nodes="2", max_restarts=0, **changes):
-    """torchrun on one of the nodes."""
-    command = ["ip", "netns", "exec", NAMES[index], "env", f"GLOO_SOCKET_IFNAME={NAMES[index]}"]
-    command += [TORCHRUN, f"--nnodes={num_nodes}", f"--max_restarts={max_restarts}"]
-    command += ["--nproc_per_node=1", "--rdzv_backend=c10d", "--rdzv_id=5"]
-    command += [f"--rdzv_endpoint={ADDRESSES[0]}:29555", f"--local_addr={ADDRESSES[index]}"]
-    command += [f"--rdzv_conf=is_host={int(index == 0)},last_call_timeout=2"]
-    command += [str(ROOT / "tests" / "helpers" / "steered.py"), json.dumps(plan)]
+def start(runs, name, index, command, **changes):
+    """A command that ends in the arguments of training, on one of the nodes."""
+    on_node = ["ip", "netns", "exec", NAMES[index], "env", f"GLOO_SOCKET_IFNAME={NAMES[index]}"]
     with open(runs.folder / f"{name}.log", "a") as output:
         return subprocess.Popen(
-            [*command, *runs.arguments(name, **changes)], stdout=output, stderr=subprocess.STDOUT
+            [*on_node, *command, STEERED, "{}", *runs.arguments(name, **changes)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
+
+
+def torchrun(index):
+    settings = f"is_host={int(index == 0)},last_call_timeout=2"
+    settings += ",keep_alive_interval=1,keep_alive_max_attempt=2"
+    return [
+        *(TORCHRUN, "--nnodes=1:2", "--max_restarts=2", "--nproc_per_node=1"),
+        *("--rdzv_backend=c10d", "--rdzv_id=5", f"--rdzv_conf={settings}"),
+        *(f"--rdzv_endpoint={ADDRESSES[0]}:29555", f"--local_addr={ADDRESSES[index]}"),
+    ]
+
+
+def without_torchrun(index):
+    """What torchrun would set, and Python."""
+    places = {"RANK": index, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1}
+    places |= {"MASTER_ADDR": ADDRESSES[0], "MASTER_PORT": 29556}
+    return [*(f"{name}={value}" for name, value in places.items()), sys.executable]
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +93,17 @@ def runs(tmp_path_factory):
 
 
 def test_two_machines_train_as_two_processes_of_one(nodes, runs):
-    started = [start(runs, "machines", index, {}) for index in (0, 1)]
+    started = [start(runs, "machines", index, without_torchrun(index)) for index in (0, 1)]
     assert [process.wait(90) for process in started] == [0, 0], runs.printed("machines")
     assert runs.train_together("processes") == [0, 0]
     assert_same(runs.result("machines"), runs.result("processes"))
 
 
 def test_loss_of_a_machine_is_survived(nodes, runs):
-    """Its cable is cut: no connection is closed, nothing is heard of it any more."""
+    """Its cable is cut: no connection is closed, and nothing is heard of it any more."""
     name = "lost"
-    changes = {"validate_every": 60, "number_of_epochs": 3, "batch_size": 8}
-    options = {"num_nodes": "1:2", "max_restarts": 2, "timeout_minutes": 0.1, **changes}
-    first, second = (start(runs, name, index, {}, **options) for index in (0, 1))
+    changes = {"validate_every": 60, "number_of_epochs": 3, "timeout_minutes": 0.1}
+    first, second = (start(runs, name, index, torchrun(index), **changes) for index in (0, 1))
     runs.wait_for(name, "Going into epoch 2")
     ip("-n", NAMES[1], "link", "set", NAMES[1], "down")
     assert first.wait(180) == 0, runs.printed(name)

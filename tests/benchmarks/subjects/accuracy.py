@@ -56,7 +56,6 @@ def train(options, data, out_dir, precision):
         "train_labels_path": str(options.data_dir / "train_labels.txt"),
         "out_dir": str(out_dir),
         "precision": precision,
-        "eval_precision": precision,
         "device": options.device,
     }
     if options.quick:

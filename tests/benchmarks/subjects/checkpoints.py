@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from made_up import write_corpus
+from made_up import SMALL, write_corpus
 from speechbrain.utils.checkpoints import Checkpointer
 from tables import Row, Table, against
 from timing import interleaved
@@ -18,19 +18,19 @@ def measure(options):
     rows = []
     for width in (8,) if options.quick else (128, 1024):
         with tempfile.TemporaryDirectory(dir=options.out_dir) as name:
-            rows += rows_of(Path(name), width, rounds=1 if options.quick else 5)
+            rows += rows_of(Path(name), width, options.quick)
     title = f"A checkpoint of {VOXCELEB2_SPEAKERS} training speakers"
     return Table(title, rows, "With the moving average of the weights and Adam's two moments.")
 
 
-def rows_of(folder, width, rounds):
+def rows_of(folder, width, quick):
     brain = make_brain(folder, width)
     theirs = Checkpointer(folder / "theirs", brain.checkpointer.recoverables)
     calls = {
         f"K = {width}: whole, on the disk, with digests": brain._save_intra_epoch_ckpt,
         "SpeechBrain's, perhaps in memory only": lambda: theirs.save_and_keep_only(num_to_keep=2),
     }
-    times = interleaved(calls, rounds)
+    times = interleaved(calls, rounds=5, quick=quick)
     (ours, our_time), (other, other_time) = times.items()
     minutes = brain.hparams.ckpt_interval_minutes
     share_of_a_run = f"share of a run, every {minutes} minutes"
@@ -47,8 +47,7 @@ def rows_of(folder, width, rounds):
 
 def make_brain(folder, width):
     """The Brain of a run that has made a step, with more speakers than its corpus has."""
-    corpus = write_corpus(folder / "corpus", num_speakers=4, num_utterances=2, seconds=1.0)
-    settings = corpus | QUICK | {"width": width}
+    settings = write_corpus(folder / "corpus", **SMALL) | QUICK | {"width": width}
     loop = Loop(folder, settings, num_speakers=VOXCELEB2_SPEAKERS)
     loop()
     return loop.brain

@@ -31,7 +31,7 @@ def measure(options):
                 f"{extension}: {what}": lambda read=read: [read(i) for i in range(num_files)]
                 for what, read in calls.items()
             }
-            times = interleaved(turns, rounds=2 if options.quick else 9)
+            times = interleaved(turns, rounds=9, quick=options.quick)
             each = {
                 what: time._replace(median=time.median / num_files) for what, time in times.items()
             }

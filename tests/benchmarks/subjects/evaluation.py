@@ -48,7 +48,7 @@ def measure(options):
     name = f"{num_many:,} trials"
     seconds = interleaved({"": partial(local_metrics, *many)}, rounds=3)[""].median
     rows.append(within(f"{name}: EER, minDCF and thresholds", seconds, MAX_SECONDS_OF_MANY))
-    gigabytes = apart(memory, num_many)
+    gigabytes = apart(memory, num_many, quick=options.quick)
     rows.append(within("memory of the whole process", gigabytes, MAX_GIGABYTES_OF_MANY, "GB"))
     seconds = interleaved({"": partial(summarise, *many)}, rounds=3)[""].median
     rows.append(Row(f"{name}: all metrics", seconds))

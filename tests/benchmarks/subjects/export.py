@@ -12,6 +12,7 @@ from tables import Row, Table, compared
 from timing import interleaved
 
 from local.audio.reading import read_audio
+from local.errors import Problems
 from local.export.onnx_model import write_onnx
 from local.export.speechbrain_dir import INTERFACE
 from local.lists.file_lists import find_recordings
@@ -26,7 +27,7 @@ LEAST_COSINE = 0.99999
 def measure(options):
     """hparams/vgg.yaml after one epoch; recordings one by one, in float32, on one core."""
     torch.set_num_threads(1)
-    recordings = find_recordings([str(options.data_dir / "audio")], [])
+    recordings = find_recordings([str(options.data_dir / "audio")], Problems())
     paths = recordings.names[:: max(1, len(recordings.names) // NUM_RECORDINGS)]
     with tempfile.TemporaryDirectory() as name:
         model_dir, export_dir = Path(name) / "model", Path(name) / "export"

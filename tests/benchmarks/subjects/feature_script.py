@@ -1,18 +1,24 @@
 """recipes/extract_features.py over the files of a folder, from the command to its end."""
 
 import itertools
-import subprocess
-import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from librosa_features import AUDIO
 from made_up import write_noise
+from processes import run_script
 from tables import Table, compared
 from timing import interleaved
 
 ROOT = Path(__file__).resolve().parents[3]
-BENCHMARKS = ROOT / "tests" / "benchmarks"
+LIBROSA = ROOT / "tests" / "benchmarks" / "librosa_features.py"
+RECIPE = (
+    ROOT / "recipes" / "extract_features.py",
+    ROOT / "hparams" / "vgg.yaml",
+    "--noprogressbar",
+    "--files",
+)
 
 
 def measure(options):
@@ -22,15 +28,14 @@ def measure(options):
         if folder is None or options.quick:
             folder = write_corpus(Path(name) / "audio", 4 if options.quick else 1500)
         new_folders = (Path(name) / f"out{number}" for number in itertools.count())
+        run = partial(run_script, quick=options.quick)
+        recipe = partial(run, *RECIPE, folder, "--feature_dir")
         calls = {
-            "the recipe, .npy of float16": lambda: run_recipe(folder, next(new_folders)),
-            "librosa, pickles of float32": lambda: run(
-                BENCHMARKS / "librosa_features.py", folder, next(new_folders)
-            ),
-            "the recipe, when all is there": lambda: run_recipe(folder, Path(name) / "kept"),
+            "the recipe, .npy of float16": lambda: recipe(next(new_folders)),
+            "librosa, pickles of float32": lambda: run(LIBROSA, folder, next(new_folders)),
+            "the recipe, when all is there": lambda: recipe(Path(name) / "kept"),
         }
-        rounds, warm_up = (1, 0) if options.quick else (5, 1)
-        times = interleaved(calls, rounds, warm_up)
+        times = interleaved(calls, rounds=5, quick=options.quick)
         num_files = sum(path.suffix in AUDIO for path in folder.rglob("*"))
     rows = compared(times, {"librosa, pickles of float32": 2})
     kind = "real speech" if options.data_dir and not options.quick else "noise"
@@ -42,16 +47,3 @@ def write_corpus(folder, num_files):
     for index in range(num_files):
         write_noise(folder / f"{index // 20}" / f"{index}.wav", 2 + index % 5, seed=index)
     return folder
-
-
-def run_recipe(folder, out):
-    run(
-        ROOT / "recipes" / "extract_features.py",
-        ROOT / "hparams" / "vgg.yaml",
-        "--noprogressbar",
-        *("--files", folder, "--feature_dir", out),
-    )
-
-
-def run(script, *arguments):
-    subprocess.run([sys.executable, script, *arguments], check=True, capture_output=True)

@@ -28,7 +28,7 @@ def measure(options):
     }
     inputs = {name: waveforms if name == "librosa" else on_device for name in calls}
     bound = {name: waiting(call, inputs[name]) for name, call in calls.items()}
-    times = interleaved(bound, rounds=2 if options.quick else 15, warm_up=2)
+    times = interleaved(bound, rounds=15, warm_up=2, quick=options.quick)
     targets = {"librosa": 4, "SpeechBrain, Fbank": 1.5}
     seconds = num_samples / SAMPLE_RATE
     title = f"Log-mel features: {batch_size} chunks of {seconds:g} s on one core"

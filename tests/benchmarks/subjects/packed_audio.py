@@ -56,7 +56,7 @@ def measure(options):
             for what, call in calls.items()
         }
         turns |= corpus.sequential_formats()
-        times = interleaved(turns, 2 if options.quick else 9)
+        times = interleaved(turns, rounds=9, quick=options.quick)
         packing = corpus.packing_rows()
     each = {what: time._replace(median=time.median / num_files) for what, time in times.items()}
     return Table(

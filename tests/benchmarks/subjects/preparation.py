@@ -16,10 +16,10 @@ WARM_SECONDS = 3.0
 
 def measure(options):
     """Beside a plain loop over soundfile.info, which checks nothing and writes nothing."""
-    num_lines = 300 if options.quick else options.num_lines
+    num_lines, each = (40, 20) if options.quick else (options.num_lines, 200)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = write_large_corpus(folder, min(NUM_FILES, num_lines), num_lines)
+        paths = write_large_corpus(folder, min(NUM_FILES, num_lines), num_lines, each)
         arguments = (folder / "labels.txt", folder / "audio", folder / "train.csv")
 
         def prepare():
@@ -34,9 +34,10 @@ def measure(options):
             return [soundfile.info(str(path)) for path in paths]
 
         calls = {"the recipe, first run": first, "soundfile.info in a loop": loop}
-        rounds, warm_up = (3, 1) if num_lines <= 100_000 else (1, 0)
-        rows = compared(interleaved(calls, rounds, warm_up), {"soundfile.info in a loop": 1.0})
-        later = interleaved({"later": prepare}, rounds, warm_up)["later"]
+        quick = options.quick or num_lines > 100_000
+        times = interleaved(calls, rounds=3, quick=quick)
+        rows = compared(times, {"soundfile.info in a loop": 1.0})
+        later = interleaved({"later": prepare}, rounds=3, quick=quick)["later"]
     rows.append(later_row(later, rows[0].figure, num_lines))
     return Table(f"Preparation of {num_lines:,} utterances, files in the system's cache", rows)
 

@@ -31,7 +31,8 @@ def measure(options):
             target = MIN_RATE if num_lines == 10_000_000 else None
             written, read = our_rows(folder / "scores.txt", num_lines, target)
             rows += [written, read]
-        rows.append(Row("memory: read_scores", apart(memory, folder / "scores.txt"), "GB"))
+        gigabytes = apart(memory, folder / "scores.txt", quick=options.quick)
+        rows.append(Row("memory: read_scores", gigabytes, "GB"))
         rows += other_rows(folder, num_other_lines, written.figure, read.figure)
     note = (
         f"Up to {NUM_UTTERANCES:,} utterances. Memory is the peak over what the process had "

@@ -37,7 +37,9 @@ def measure(options):
     slow = timed(partial(trial_by_trial, vectors, cohort, trials, top_n, num_slow))
     name = "trial by trial, as SpeechBrain's recipe, extrapolated"
     rows.append(against(name, slow * len(trials) / num_slow, None, time.median))
-    rows.append(Row("memory of the whole process", apart(memory, sizes, top_n), "GB"))
+    rows.append(
+        Row("memory of the whole process", apart(memory, sizes, top_n, quick=options.quick), "GB")
+    )
     num_speakers, num_utterances, rank = (10, 5, 3) if options.quick else PLDA_SIZES
     unit = made_up(1, num_speakers * num_utterances, sizes[2], 2)[0]
     speakers = [f"{index % num_speakers}" for index in range(len(unit))]

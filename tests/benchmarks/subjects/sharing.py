@@ -30,14 +30,13 @@ def measure(options):
     num_utterances = 8 if options.quick else 400
     counts = [1, *(count for count in (2, 4, 8) if count <= len(os.sched_getaffinity(0)))]
     with tempfile.TemporaryDirectory() as name:
-        _, trials = make_corpus(Path(name), num_utterances)
+        _, trials = make_corpus(Path(name), num_utterances, options.quick)
         manifest_path = Path(name) / "valid.csv"
         prepare_trials(trials, name, manifest_path, progress=False)
         width = 8 if options.quick else 128
         groups = {count: Group(count, manifest_path, trials, width) for count in counts}
         calls = {count: group.validate for count, group in groups.items()}
-        rounds, warm_up = (1, 0) if options.quick else (7, 1)
-        times = interleaved(calls, rounds, warm_up)
+        times = interleaved(calls, rounds=7, quick=options.quick)
         for group in groups.values():
             group.end()
         durations = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS).dataset.durations()
@@ -67,7 +66,7 @@ class Group:
     """Processes that wait for a call, and validate then together."""
 
     def __init__(self, num_processes, manifest_path, trials, width):
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("fork")
         store = manifest_path.with_name(f"group{num_processes}")
         pipes = [context.Pipe() for _ in range(num_processes)]
         self.pipes = [own for own, _ in pipes]

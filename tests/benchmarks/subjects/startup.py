@@ -1,18 +1,18 @@
 """From the command to its help, and to the first training step."""
 
-import subprocess
-import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from made_up import as_arguments, write_corpus
+from processes import run_script
 from tables import Row, Table
 from timing import interleaved
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT, SETTINGS = ROOT / "recipes" / "train_vgg.py", ROOT / "hparams" / "vgg.yaml"
 # Ends the process after the first step: what comes after it doesn't count.
-UP_TO_FIRST_STEP = """
+UP_TO_FIRST_STEP = """\
 import os, runpy, sys
 script = runpy.run_path(sys.argv[1])
 brain = script["SpeakerBrain"]
@@ -29,15 +29,17 @@ def measure(options):
         settings = write_corpus(folder, num_speakers=4) | {"width": "8", "batch_size": "4"}
         settings |= {"out_dir": folder / "out"}
         training = [str(SCRIPT), str(SETTINGS), *as_arguments(settings), "--noprogressbar"]
+        (folder / "library.py").write_text("import speechbrain\n")
+        (folder / "first_step.py").write_text(UP_TO_FIRST_STEP)
+        run = partial(run_script, quick=options.quick)
         calls = {
-            "train_vgg.py -h": lambda: run(str(SCRIPT), "-h"),
-            "import speechbrain": lambda: run("-c", "import speechbrain"),
+            "train_vgg.py -h": lambda: run(SCRIPT, "-h"),
+            "import speechbrain": lambda: run(folder / "library.py"),
             "train_vgg.py, to the end of the first step": lambda: run(
-                "-c", UP_TO_FIRST_STEP, *training
+                folder / "first_step.py", *training
             ),
         }
-        rounds, warm_up = (1, 0) if options.quick else (5, 1)
-        times = interleaved(calls, rounds, warm_up)
+        times = interleaved(calls, rounds=5, quick=options.quick)
     help_time, library_time, step_time = times.values()
     over_import = step_time.median - library_time.median
     rows = [Row(what, time.median, spread=time.spread) for what, time in times.items()]
@@ -50,7 +52,3 @@ def measure(options):
 
 def limited(what, seconds, limit):
     return Row(what, seconds, target=f"under {limit:g} s", met=seconds < limit)
-
-
-def run(*arguments):
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)

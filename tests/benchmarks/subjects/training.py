@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from flops import TRAINING_PASSES, bf16_peak_flops, forward_flops
-from made_up import as_arguments, write_corpus
+from made_up import SMALL, as_arguments, write_corpus
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 from speechbrain.lobes.models.Xvector import Xvector
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
@@ -27,27 +27,25 @@ FROM_FILES = {"max_memory_gb": "0"}
 BARE = "limit: its network alone"
 CONTIGUOUS, PLAIN = "the same, contiguous in float32", "plain layers, contiguous in float32"
 STEPS_AT_ONCE = 3
-QUICK = {"batch_size": "2", "chunk_samples": "8000"}
+QUICK = {"batch_size": "2", "chunk_samples": "4000", "width": "8"}
 
 
 def measure(options):
     """On a CPU the network of vgg.yaml in two widths; on a GPU that of presets/paper.yaml."""
     if options.device.startswith("cuda"):
         return measure_gpu(options)
-    widths, rounds = ((16,), 1) if options.quick else ((128, 256), 5)
     rows = []
-    for width in widths:
+    for width in (8,) if options.quick else (128, 256):
         with tempfile.TemporaryDirectory() as name:
-            rows += cpu_rows(Path(name), width, rounds, quick=options.quick)
+            rows += cpu_rows(Path(name), width, options.quick)
     title = "A training step on the CPU: hparams/vgg.yaml, 64 chunks of 1.5 s"
     return Table(title, rows, "Networks: forward and backward on ready features.")
 
 
-def cpu_rows(folder, width, rounds, quick):
-    settings = write_corpus(folder / "corpus", seconds=4.0)
+def cpu_rows(folder, width, quick):
+    settings = write_corpus(folder / "corpus", **(SMALL if quick else {"seconds": 4.0}))
+    settings |= QUICK if quick else {}
     settings |= {"width": width, "embedding_size": EMBEDDING_SIZE}
-    if quick:
-        settings |= QUICK
     loop = Loop(folder, settings)
     precision = loop.hparams["precision"]
     features, _ = loop.brain.modules.features(loop.next_batch().waveforms)
@@ -63,7 +61,7 @@ def cpu_rows(folder, width, rounds, quick):
         f"K = {width}: the recipe, whole loop": loop,
         "the same, audio from WAV files": Loop(folder, settings | FROM_FILES),
     }
-    times = interleaved(networks | loops, rounds, at_once=1 if quick else STEPS_AT_ONCE)
+    times = interleaved(networks | loops, rounds=5, at_once=STEPS_AT_ONCE, quick=quick)
     network_rows = compared({what: times[what] for what in networks}, {CONTIGUOUS: 3, PLAIN: 3})
     ours = network_rows[0].figure
     if precision == "bf16":
@@ -84,26 +82,26 @@ def measure_gpu(options):
     """K = 1024, 3.5 s, audio from WAV files; the limit is what matrix products reach."""
     settings = {"preset": str(ROOT / "hparams" / "presets" / "paper.yaml")} | FROM_FILES
     settings |= {"normalize_over": "chunk", "batch_size": "64", "grad_accumulation_factor": "1"}
-    if options.quick:
-        settings |= QUICK | {"width": "16"}
-    device = options.device
+    device, quick = options.device, options.quick
+    settings |= QUICK | {"num_heads": "2"} if quick else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        corpus = write_corpus(folder / "corpus", seconds=4.0)
+        corpus = write_corpus(folder / "corpus", **(SMALL if quick else {"seconds": 4.0}))
         loop = Loop(folder, corpus | settings, device)
+        precision = loop.hparams["precision"]
         batch = loop.next_batch().to(device)
         features, _ = loop.brain.modules.features(batch.waveforms)
         network = loop.brain.modules.extractor
         calls = {
-            "K = 1024: the recipe, whole loop in bf16": loop,
-            BARE: bare_step(network, "bf16", features),
+            f"K = 1024: the recipe, whole loop in {precision}": loop,
+            BARE: bare_step(network, precision, features),
             CONTIGUOUS: bare_step(
                 copy.deepcopy(network).to(memory_format=torch.contiguous_format), "fp32", features
             ),
         }
-        times = interleaved(calls, 1 if options.quick else 7, at_once=STEPS_AT_ONCE)
+        times = interleaved(calls, rounds=7, at_once=STEPS_AT_ONCE, quick=quick)
         rows = compared(times, {BARE: 0.88})
-        rows.append(at_peak(loop, features, rows[0].figure, options.quick, 0.5))
+        rows.append(at_peak(loop, features, rows[0].figure, quick, 0.5))
     title = f"A training step on the GPU: {len(features)} chunks of 3.5 s from WAV files"
     return Table(title, rows)
 

@@ -24,6 +24,7 @@ from subjects.training import recipe_network
 SAMPLE_RATE = 16000
 BATCH_SECONDS = 60.0
 NUM_SIDES = 40  # of trials that are embedded one by one
+SECONDS, QUICK_SECONDS = (2.0, 6.0), (0.2, 0.6)
 
 
 def measure(options):
@@ -34,7 +35,7 @@ def measure(options):
     features = LogMel().to(device).eval()
     extractor = recipe_network(8 if options.quick else 128).to(device).eval()
     with tempfile.TemporaryDirectory() as name:
-        paths, trials = make_corpus(Path(name), num_utterances)
+        paths, trials = make_corpus(Path(name), num_utterances, options.quick)
         manifest_path = Path(name) / "valid.csv"
         prepare_trials(trials, name, manifest_path, progress=False)
         loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS)
@@ -59,23 +60,24 @@ def measure(options):
             ),
         }
         targets = {"limit: features and network, without padding": 1 / 1.15}
-        times = interleaved(calls, rounds=1 if options.quick else 9)
+        times = interleaved(calls, rounds=9, quick=options.quick)
         rows = compared(times, targets)
-        sides = itertools.islice(itertools.cycle(paths), NUM_SIDES)
-        alone = interleaved({"alone": partial(one_by_one, embed, list(sides), device)}, rounds=3)
-    each = alone["alone"].median / NUM_SIDES
+        num_sides = 2 if options.quick else NUM_SIDES
+        sides = list(itertools.islice(itertools.cycle(paths), num_sides))
+        alone = {"alone": partial(one_by_one, embed, sides, device)}
+        each = interleaved(alone, rounds=3, quick=options.quick)["alone"].median / num_sides
     what = "both sides of each trial one by one, extrapolated"
     rows.append(against(what, 2 * each * len(trials), None, rows[0].figure, 50))
     title = f"Validation: {num_utterances} utterances, {len(trials):,} trials, in {precision}"
     return Table(title, rows)
 
 
-def make_corpus(folder, num_utterances):
+def make_corpus(folder, num_utterances, quick=False):
     """The paths of the audio, and all pairs of it as trials."""
     rng = np.random.default_rng(0)
     paths = [folder / f"{index}.wav" for index in range(num_utterances)]
     for seed, path in enumerate(paths):
-        write_noise(path, rng.uniform(2, 6), seed)
+        write_noise(path, rng.uniform(*(QUICK_SECONDS if quick else SECONDS)), seed)
     enrol, test = np.triu_indices(num_utterances, 1)
     return paths, make_trials([path.stem for path in paths], enrol, test)
 
