@@ -137,7 +137,7 @@ run_stages() {
 run_tests() {
   prepare_environment requirements.txt requirements-dev.txt
   # A test file at a time to each core: its tests share what they have trained.
-  exec "$PYTHON" -m pytest -n auto --dist loadscope "$@"
+  exec "$PYTHON" -m pytest -n auto --dist loadscope --no-loadscope-reorder "$@"
 }
 
 # --- command line

@@ -18,9 +18,12 @@ hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("repeatable")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems():
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items):
     _let_hypothesis_meet_speechbrain()
+    yield
+    # Those that take longest come first, so that no core is left alone with them at the end.
+    items.sort(key=lambda item: "tests/training" not in item.path.as_posix())
 
 
 @pytest.hookimpl(tryfirst=True)

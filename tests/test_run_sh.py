@@ -204,7 +204,7 @@ def test_tests_run_in_the_development_environment(recipe_with_python):
     assert calls(recipe_with_python) == [
         "-m venv .venv",
         f"{INSTALL} requirements-dev.txt",
-        "-m pytest -n auto --dist loadscope -k some name",
+        "-m pytest -n auto --dist loadscope --no-loadscope-reorder -k some name",
     ]
     assert result.stdout.endswith("3 passed\n")
 
@@ -220,7 +220,7 @@ def test_ci_runs_the_tests_and_checks_the_style(recipe_with_python):
     environment = {"PATH": f"{recipe}/bin", "RECIPE": str(recipe)}
     subprocess.run([recipe / ".ci/run", "--python", "python3"], env=environment, check=True)
     assert [call.strip() for call in calls(recipe)[-3:]] == [
-        "-m pytest -n auto --dist loadscope",
+        "-m pytest -n auto --dist loadscope --no-loadscope-reorder",
         "check .",
         "format --check .",
     ]

@@ -233,4 +233,5 @@ def embed_share(
                 rows.append(embed_batch(features, extractor, batch, device).cpu())
                 indices += batch.indices
             after_batch(batch)
+    processes.wait_for_all()
     return indices, torch.cat(rows) if rows else torch.empty(0, 0)

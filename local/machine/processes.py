@@ -73,10 +73,15 @@ def _with(run_opts, **changes):
 
 def leave_processes():
     """Waits for the others, and leaves the group; to be called by all when they are done."""
-    if not distributed.is_initialized():
-        return
-    distributed.barrier(group=_patient_group)
-    distributed.destroy_process_group()
+    wait_for_all()
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def wait_for_all():
+    """Waits until all processes are here, after work that takes some of them much longer."""
+    if num_processes() > 1:
+        distributed.barrier(group=_patient_group)
 
 
 def _refuse_srun_alone():

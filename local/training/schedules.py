@@ -58,19 +58,6 @@ def plateau(optimizer, num_updates, factor, patience):
         That the learning rate is multiplied with.
     patience : int
         Validations without a lower EER, after the last of which the learning rate is lowered.
-
-    Example
-    -------
-    >>> import torch
-    >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    >>> schedule = plateau(optimizer, 100, factor=0.5, patience=2)
-    >>> for eer_percent in (5.0, 5.0, 6.0, 4.0):
-    ...     schedule.step(eer_percent)
-    ...     print(optimizer.param_groups[0]["lr"])
-    1.0
-    1.0
-    0.5
-    0.5
     """
     return ReduceLROnPlateau(optimizer, factor=factor, patience=patience - 1, threshold=0.0)
 
