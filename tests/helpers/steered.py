@@ -15,9 +15,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+# What a training would import, once for all processes.
+import speechbrain.augment.freq_domain  # noqa: E402, F401
 import speechbrain.utils.logger  # noqa: E402
 import torch  # noqa: E402
-import torch._dynamo  # noqa: E402, F401  # an optimizer does, which takes a second
+import torch._dynamo  # noqa: E402, F401
+import torch.utils.tensorboard  # noqa: E402, F401
 from speechbrain.utils.epoch_loop import EpochCounter  # noqa: E402
 
 from local import command_line  # noqa: E402
@@ -29,6 +32,7 @@ from local.training import checkpoints  # noqa: E402
 from local.training.selecting_brain import SelectingBrain  # noqa: E402
 from local.training.train_log import TrainLog  # noqa: E402
 
+runpy.run_path(str(ROOT / "recipes" / "train_vgg.py"))
 PLACES = {
     "step": ("SpeakerBrain", "fit_batch"),
     "log": (TrainLog, "log"),
