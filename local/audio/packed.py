@@ -67,13 +67,12 @@ class PackedAudio:
         """Moves to a sample."""
         self._position = min(frame, self.frames)
 
-    def read(self, frames, dtype="int16"):
-        """The next samples, fewer at the end of the shard: int16 (frames,)."""
+    def buffer_read_into(self, samples, dtype="int16"):
+        """Reads the next samples into an int16 array; returns how many, fewer at the end."""
         del dtype  # unlike SoundFile, it does not convert
-        samples = np.empty(min(frames, self.frames - self._position), _SAMPLE)
-        num_read = self._shard.read_into(samples, self._position)
+        num_read = self._shard.read_into(samples[: self.frames - self._position], self._position)
         self._position += num_read
-        return samples[:num_read]
+        return num_read
 
 
 class Shard:

@@ -171,8 +171,11 @@ def _read(file, start, length):
 def _read_on(file, start, length):
     """The same, for a file that is at the start already."""
     as_float = file.subtype in _READ_AS_FLOAT
-    samples = file.read(length, dtype="float32" if as_float else "int16")
-    if len(samples) != length or not length:
+    shape = length if file.channels == 1 else (length, file.channels)
+    samples = np.empty(shape, np.float32 if as_float else np.int16)
+    # A fifth of the time of a chunk less than `read`, which checks an array of its own.
+    num_read = file.buffer_read_into(samples, samples.dtype.name)
+    if num_read != length or not length:
         raise InputError(
             f"{file.name}: has no samples {start} to {start + length}: make its manifest again"
         )

@@ -21,6 +21,11 @@ from local.lists.file_lists import find_recordings
 LENGTHS = {"a/1": 50, "b/1.2": 70, "b/é": 30, "c/1": 160, "d/1": 1}
 
 
+def next_samples(file, frames):
+    samples = np.empty(frames, np.int16)
+    return samples[: file.buffer_read_into(samples)]
+
+
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
     """One shard of three record batches, whose samples count up from utterance to utterance."""
@@ -62,7 +67,7 @@ def read(place):
 def read_from(path, start, stop):
     with PackedAudio.open(path) as file:
         file.seek(start)
-        return file.read(stop - start)
+        return next_samples(file, stop - start)
 
 
 # ---- samples
@@ -72,15 +77,16 @@ def test_a_shard_is_like_an_open_sound_file(packed):
     with PackedAudio.open(shard_of(packed)) as file:
         assert (file.frames, file.samplerate, file.channels) == (311, 16000, 1)
         assert (file.subtype, file.name) == ("PCM_16", shard_of(packed))
-        assert file.read(2, dtype="int16").dtype == np.int16
 
 
 @given(start=st.integers(0, 320), frames=st.integers(0, 320))
 def test_ranges_are_slices_also_across_batches(packed, start, frames):
     with PackedAudio.open(shard_of(packed)) as file:
         file.seek(start)
-        assert file.read(frames).tolist() == list(range(311))[start : start + frames]
-        assert file.read(2).tolist() == list(range(311))[start + frames : start + frames + 2]
+        assert next_samples(file, frames).tolist() == list(range(311))[start : start + frames]
+        assert (
+            next_samples(file, 2).tolist() == list(range(311))[start + frames : start + frames + 2]
+        )
 
 
 def test_what_is_read_may_be_written_to(packed):
@@ -126,7 +132,7 @@ def test_a_shard_that_is_cut_while_it_is_open_ends_earlier(packed, tmp_path):
         with open(path, "r+b") as shard:
             shard.truncate(end)
         file.seek(90)
-        assert file.read(30).tolist() == list(range(90, 100))
+        assert next_samples(file, 30).tolist() == list(range(90, 100))
 
 
 def test_a_failing_disk_is_named(packed, monkeypatch):
@@ -136,7 +142,7 @@ def test_a_failing_disk_is_named(packed, monkeypatch):
     with PackedAudio.open(shard_of(packed)) as file:
         monkeypatch.setattr("os.preadv", fail)
         with pytest.raises(InputError, match="00.arrow can't be read: Input/output error"):
-            file.read(3)
+            next_samples(file, 3)
 
 
 # ---- index

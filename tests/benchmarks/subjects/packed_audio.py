@@ -99,7 +99,9 @@ class Corpus:
         path, start, *_ = self.places[number]
         with PackedAudio.open(path) as file:
             file.seek(start + self.first())
-            return file.read(CHUNK)
+            samples = np.empty(CHUNK, np.int16)
+            file.buffer_read_into(samples)
+            return samples
 
     def single_files(self):
         return {
