@@ -26,6 +26,8 @@ def measure(options):
         "SpeechBrain, Fbank": of_speechbrain(options.device),
         "limit: windows and FFT alone": only_fft(options.device),
     }
+    if options.quick:
+        del calls["librosa"]  # numba compiles it, for half a minute, when it is first used
     inputs = {name: waveforms if name == "librosa" else on_device for name in calls}
     bound = {name: waiting(call, inputs[name]) for name, call in calls.items()}
     times = interleaved(bound, rounds=15, warm_up=2, quick=options.quick)
