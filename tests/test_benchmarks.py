@@ -23,8 +23,6 @@ SUBJECTS = """
 def quick(monkeypatch, tmp_path):
     """Measures a subject on small sizes, in this process; returns its table."""
     monkeypatch.syspath_prepend(RUN.parent)
-    # It lists all installed packages whenever a training starts, which takes a second.
-    monkeypatch.setattr("speechbrain.utils.logger.get_environment_description", str)
     options = Namespace(device="cpu", quick=True, out_dir=tmp_path, data_dir=None)
 
     def call(subject, measure="measure"):
