@@ -33,6 +33,7 @@ from local.machine.run_lock import lock_folder
 from local.model_files import model_dir
 from local.scoring.cosine import cosine_scores
 from local.training import checkpoints
+from local.training.earlier_run import check_earlier_run, is_finished
 from local.training.initial_weights import load_initial_weights
 from local.training.schedules import chosen_schedule
 from local.training.selecting_brain import SelectingBrain
@@ -157,11 +158,10 @@ def make_brain(hparams, run_opts, prepared, train_sampler):
     )
 
 
-def make_out_dir(out_dir, yaml_path, overrides):
-    """SpeechBrain's experiment directory: logs, hyperparameters, a copy of this script."""
-    processes.on_first(lambda: lock_folder(out_dir))
-    with writing(out_dir):
-        sb.create_experiment_directory(out_dir, yaml_path, overrides)
+def claim_out_dir(out_dir, yaml_path, overrides):
+    """Sees that no other run writes here, and that an earlier one is not mixed with this one."""
+    lock_folder(out_dir)
+    check_earlier_run(out_dir, yaml_path, overrides)
 
 
 def prepare_data(hparams):
@@ -172,29 +172,22 @@ def prepare_data(hparams):
     return prepared
 
 
-def set_up(arguments):
-    """Everything up to the first step.
-
-    Arguments
-    ---------
-    arguments : list of str
-        Of the command line.
+def set_up(yaml_path, hparams, run_opts, overrides):
+    """Everything from the settings (see `command_line.load_hparams`) up to the first step.
 
     Returns
     -------
     brain : SpeakerBrain
     train_loader, valid_loader : torch.utils.data.DataLoader
-    hparams : dict
     """
-    yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
-    run_opts = processes.join_processes(run_opts, hparams["timeout_minutes"])
     device = run_opts.device
     runtime.keep_freed_memory(device)
     hparams["precision"] = runtime.precision(hparams["precision"], device)
     hparams["eval_precision"] = hparams["precision"]  # but for a run option of that name
     if "ckpt_interval_steps" not in run_opts.overridden_args:  # SpeechBrain takes one of them
         hparams["ckpt_interval_minutes"] = CKPT_INTERVAL_MINUTES
-    make_out_dir(hparams["out_dir"], yaml_path, overrides)
+    with writing(hparams["out_dir"]):
+        sb.create_experiment_directory(hparams["out_dir"], yaml_path, overrides)
     if hparams["init_from"]:
         load_initial_weights(hparams["init_from"], hparams["extractor"], hparams["out_dir"])
     prepared = prepare_data(hparams)
@@ -205,14 +198,14 @@ def set_up(arguments):
     if processes.rank() > 0:
         # The weights are the same in all processes; what is drawn from now on is not.
         sb.utils.seed.seed_everything(hparams["seed"] + processes.rank(), verbose=False)
-    return brain, train_loader, valid_loader, hparams
+    return brain, train_loader, valid_loader
 
 
 def report(hparams):
-    """Says where the best model is and what to do with it."""
+    """Where the best model is and what to do with it."""
     out_dir = Path(hparams["out_dir"])
     counter = hparams["epoch_counter"]
-    logger.info(
+    return (
         f"Lowest EER on the trials: {counter.best_score:.2f} % after epoch {counter.best_limit}.\n"
         f"The model: {model_dir.weight_files(out_dir)[-1]}\n"
         f"Verify with: python {ROOT / 'recipes' / 'verify.py'} {ROOT / 'hparams' / 'verify.yaml'} "
@@ -226,10 +219,21 @@ def report(hparams):
 
 def main(arguments):
     """Prepares the data, trains, and says where the best model is."""
-    brain, train_loader, valid_loader, hparams = set_up(arguments)
-    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
+    yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
+    run_opts = processes.join_processes(run_opts, hparams["timeout_minutes"])
+    out_dir, counter = hparams["out_dir"], hparams["epoch_counter"]
+    processes.on_first(lambda: claim_out_dir(out_dir, yaml_path, overrides))
+    if is_finished(out_dir, counter):
+        if processes.rank() == 0:
+            print(
+                f"{out_dir}: this training is finished (epoch {counter.current} was its last). "
+                f"For a new one give another --out_dir.\n{report(hparams)}"
+            )
+        return
+    brain, train_loader, valid_loader = set_up(yaml_path, hparams, run_opts, overrides)
+    brain.fit(counter, train_loader, valid_loader)
     if processes.rank() == 0:
-        report(hparams)
+        logger.info(report(hparams))
 
 
 if __name__ == "__main__":

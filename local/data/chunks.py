@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from local.audio.reading import cut_chunk
+from local.data.loading import Loader
 from local.data.manifest_files import read_manifest
 from local.data.readers import read_chunk, read_utterance
 from local.data.sampling import EndlessShuffle
 from local.errors import InputError
 from local.machine import processes
 from local.machine.runtime import num_reading_workers
-from local.machine.signals import ignore_stopping
 
 
 class Chunks(NamedTuple):
@@ -163,14 +163,13 @@ def training_loader(
         )
     one_pass = -(-len(dataset) // (own_size * num_processes * grad_accumulation_factor))
     num_batches = (validate_every or one_pass) * grad_accumulation_factor
-    return DataLoader(
+    return Loader(
         dataset,
         batch_sampler=EndlessShuffle(
             len(dataset), own_size, num_batches, seed, processes.rank(), num_processes
         ),
         collate_fn=functools.partial(collate, whole),
         num_workers=num_reading_workers(num_workers, device, in_memory),
-        worker_init_fn=ignore_stopping,
         pin_memory=torch.cuda.is_available(),
         # Without one, the loader draws from the random state that checkpoints keep.
         generator=torch.Generator(),

@@ -5,16 +5,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from local.data.chunks import pad_waveforms
+from local.data.loading import Loader
 from local.data.manifest_files import read_manifest, write_manifest
 from local.data.readers import read_utterance
 from local.embeddings.long_recordings import MAX_FRAMES, embed_by_parts
 from local.errors import InputError
 from local.machine import processes
-from local.machine.signals import ignore_stopping
 
 
 def write_crops(manifest_path, crops_path, num_crops, crop_seconds):
@@ -139,12 +138,11 @@ def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0, k
     durations = dataset.durations()
     batches = batches_by_length(durations, batch_seconds)
     shares = processes.shares(padded_seconds(batches, durations), processes.num_processes())
-    return DataLoader(
+    return Loader(
         dataset,
         batch_sampler=[batches[index] for index in shares[processes.rank()]],
         collate_fn=_collate,
         num_workers=num_workers,
-        worker_init_fn=ignore_stopping,
         pin_memory=torch.cuda.is_available(),
         # Without one, each validation would change torch's random state, which training restores.
         generator=torch.Generator(),

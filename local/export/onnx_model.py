@@ -47,12 +47,16 @@ class FeaturesInside(torch.nn.Module):
         angles = 2 * np.pi * cycles / size
         window = features.window.double().numpy()
         kernels = np.concatenate([window * np.cos(angles), window * np.sin(angles)])
+        if features.remove_dc_offset:
+            kernels -= kernels.sum(axis=1, keepdims=True) * window / window.sum()
         self.register_buffer("kernels", torch.tensor(kernels, dtype=torch.float32)[:, None])
 
     def forward(self, waveforms):
         """(batch, samples) from -1 to 1 -> (batch, embedding_size)."""
         features = self.features
         signal = waveforms * 32768.0
+        if features.remove_dc_offset:
+            signal = signal - signal[:, :1]
         previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
         # Not signal - preemphasis * previous: that would round on the scale of an offset.
         signal = (signal - previous) + (1 - features.preemphasis) * previous

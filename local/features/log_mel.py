@@ -73,6 +73,9 @@ class LogMel(torch.nn.Module):
         In samples; the window sits in the middle of the fft_size samples of its frame.
     preemphasis : float
         x[n] - preemphasis * x[n - 1]; the first sample is its own predecessor.
+    remove_dc_offset : bool
+        Takes the mean, weighted by the window, off each frame, so that a constant in the waveform
+        has no effect. False is what models were trained with that know no such setting.
     normalization : str
         "cmn" (mean), "cmvn" (mean and deviation) or "none".
     dtype : torch.dtype
@@ -94,6 +97,7 @@ class LogMel(torch.nn.Module):
         hop=160,
         fft_size=512,
         preemphasis=0.97,
+        remove_dc_offset=False,
         normalization="cmn",
         dtype=torch.float32,
     ):
@@ -112,6 +116,10 @@ class LogMel(torch.nn.Module):
         # Derived from the arguments, hence not part of the checkpoints.
         self.register_buffer("window", torch.tensor(window, dtype=dtype), persistent=False)
         self.register_buffer("filters", torch.tensor(filters, dtype=dtype), persistent=False)
+        self.remove_dc_offset = remove_dc_offset
+        # The spectrum of a frame of constants, over its value at 0 Hz: (num_bins, 2).
+        constant = torch.view_as_real(torch.from_numpy(np.fft.rfft(window) / window.sum()))
+        self.register_buffer("constant", constant.to(dtype), persistent=False)
 
     def num_frames(self, num_samples):
         """The number of frames of a number of samples, an int or a tensor of them."""
@@ -173,6 +181,8 @@ class LogMel(torch.nn.Module):
         first_sample = first * self.hop
         before = min(first_sample, 1)
         signal = waveforms[:, first_sample - before : self.num_samples(stop)].to(self.window.dtype)
+        if self.remove_dc_offset:  # also in utterances shorter than a frame, which get zeros
+            signal = signal - signal[:, :1]
         previous = torch.cat([signal[:, :1], signal[:, :-1]], dim=1)
         signal = torch.sub(signal, previous, alpha=self.preemphasis)[:, before:]
         if lengths is not None and not first:
@@ -184,6 +194,8 @@ class LogMel(torch.nn.Module):
             signal = torch.nn.functional.pad(signal, (0, self.fft_size - signal.shape[1]))
         frames = signal.unfold(1, self.fft_size, self.hop) * self.window
         spectrum = torch.view_as_real(torch.fft.rfft(frames))
+        if self.remove_dc_offset:
+            spectrum -= spectrum[..., :1, :1] * self.constant
         # Much cheaper than abs(), which guards against an overflow that can't happen here.
         spectrum = spectrum.square_()
         magnitude = (spectrum[..., 0] + spectrum[..., 1]).sqrt_()

@@ -118,7 +118,7 @@ class WholeCheckpointer(Checkpointer):
         if found is None and list(self.checkpoints_dir.glob(f"{DAMAGED}*")):
             raise InputError(
                 f"{self.checkpoints_dir}: every checkpoint is damaged. To train from the start, "
-                "delete the directory or give another --out_dir"
+                "give another --out_dir"
             )
         return found
 

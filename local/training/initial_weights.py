@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from local.errors import InputError
 from local.machine import processes
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, load_model
+from local.training.earlier_run import differences, has_checkpoint
 
 _MAX_SHOWN = 4
 
@@ -32,16 +33,16 @@ def load_initial_weights(model_dir, extractor, out_dir):
     InputError
         If there is no model, or it is another network.
     """
-    if any(Path(out_dir).glob("save/CKPT*")):
+    if has_checkpoint(out_dir):
         return
     model = load_model(model_dir)
     weights = model["extractor"].state_dict()
-    differences = _differences(extractor.state_dict(), weights)
-    if differences:
-        rest = len(differences) - _MAX_SHOWN
+    misfits = _misfits(extractor.state_dict(), weights)
+    if misfits:
+        rest = len(misfits) - _MAX_SHOWN
         raise InputError(
             f"init_from: {model_dir} is another network; give the settings of its {MODEL_FILE}.\n"
-            + "\n".join(differences[:_MAX_SHOWN])
+            + "\n".join(misfits[:_MAX_SHOWN])
             + (f"\n... and {rest} more" if rest > 0 else "")
         )
     extractor.load_state_dict(weights)
@@ -55,7 +56,7 @@ def load_initial_weights(model_dir, extractor, out_dir):
             logger.warning(f"init_from: {setting}")
 
 
-def _differences(here, there):
+def _misfits(here, there):
     """A line for each weight that two state dictionaries do not have in the same shape."""
     lines = []
     for name in dict.fromkeys([*here, *there]):
@@ -75,17 +76,5 @@ def _other_settings(definition_path, hyperparams_path):
     there = yaml.load(definition_path.read_text(encoding="utf-8"))
     own = yaml.load(Path(hyperparams_path).read_text(encoding="utf-8"))
     here = {key: own[name] for key, name in MODEL_KEYS.items()}
-    settings = [dict(_flat(definition)) for definition in (here, there)]
-    for name in dict.fromkeys([*settings[0], *settings[1]]):
-        values = [found.get(name, "missing") for found in settings]
-        if values[0] != values[1]:
-            yield f"{name} is {values[0]} in this run, {values[1]} in that one"
-
-
-def _flat(node, name=""):
-    """(name, value) of all values in nested mappings and lists."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _flat(value, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, list(node) if isinstance(node, list) else node
+    for name, in_that, in_this in differences(there, here):
+        yield f"{name} is {in_this} in this run, {in_that} in that one"

@@ -70,11 +70,14 @@ class SelectingBrain(ResumableBrain):
     def on_fit_start(self):
         super().on_fit_start()
         check_cycle(self.lr_schedule, self.total_updates)
-        self.train_log.open(is_new=self.optimizer_step == 0)
         if processes.rank() == 0:
             # Only now: a run that is refused leaves the definition of the model that is there.
             model_dir.save_config(self.hparams.out_dir, self.num_speakers)
             self._log_plan()
+        if processes.on_first(lambda: not self.checkpointer.list_checkpoints()):
+            # Before anything else: models and logs without a checkpoint are another run's.
+            self.checkpointer.save_and_clear_up({"updates": 0}, end_of_epoch=True)
+        self.train_log.open()
 
     def _log_plan(self):
         now = self.parallelism()

@@ -31,10 +31,8 @@ class TrainLog:
         self._make_tensorboard = make_tensorboard
         self._tensorboard = None
 
-    def open(self, is_new):
-        """Called before the first epoch; a new run empties the log of an earlier one."""
-        if is_new and processes.rank() == 0:
-            self.path.unlink(missing_ok=True)
+    def open(self):
+        """Called before the first epoch."""
         self._tensorboard = self._make_tensorboard()
 
     def log(self, epoch, meta, train, valid):

@@ -60,6 +60,29 @@ def test_equals_torchaudio(normalization, dtype, tolerance):
     assert np.abs(features[0].numpy() - expected).max() < tolerance
 
 
+@pytest.mark.parametrize("num_samples", [56000, 511, 100])
+def test_a_constant_offset_has_no_effect(num_samples):
+    samples = torch.from_numpy(speech_like(num_samples))[None]
+    features = {}
+    for remove in (True, False):
+        log_mel = LogMel(remove_dc_offset=remove, normalization="none", dtype=torch.float64)
+        features[remove] = [log_mel(samples + offset)[0] for offset in (0, 330)]
+    assert torch.allclose(*features[True], rtol=0, atol=1e-9)
+    assert not torch.allclose(*features[False], rtol=0, atol=0.01)
+
+
+def test_the_offset_of_a_frame_is_its_mean_weighted_by_the_window():
+    samples = speech_like(512).astype(np.float64) + 100
+    emphasised = np.append(0.03 * samples[0], samples[1:] - 0.97 * samples[:-1])
+    window = np.zeros(512)
+    window[56:456] = np.hamming(401)[:-1]
+    centred = emphasised - np.average(emphasised, weights=window)
+    expected = np.abs(np.fft.rfft(centred * window)) @ mel_filters(80, 512, 16000)
+    log_mel = LogMel(remove_dc_offset=True, normalization="none", dtype=torch.float64)
+    features = log_mel(torch.from_numpy(samples)[None])[0][0, 0]
+    assert np.abs(features.numpy() - np.log(np.maximum(1.0, expected))).max() < 1e-9
+
+
 def test_constant_bins_are_not_blown_up_by_cmvn():
     silence = torch.zeros(1, 8000, dtype=torch.int16)
     features, _ = LogMel(normalization="cmvn")(silence)

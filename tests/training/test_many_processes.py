@@ -81,12 +81,13 @@ def test_gradients_are_exchanged_once_an_update(runs):
     assert all(a["grad"] != b["grad"] for a, b in zip(first[::2], second[::2], strict=True))
     assert [line["grad"] for line in first[1::2]] == [None] * 3
     assert first[0]["seed"] != second[0]["seed"]
-    assert "2 processes: 8 chunks in an update" in runs.printed(f"{name}.run")
+    # Batch norm sees those of its own process.
+    plan = "2 processes: 8 chunks in an update (batch_size 8), 2 in a batch norm"
+    assert plan in runs.printed(f"{name}.run")
 
 
-@pytest.mark.parametrize("rank", ["0", "1"])
-@pytest.mark.parametrize("place, count", [("step", 9), ("validation", 1)])
-def test_killed_process_ends_all_and_the_run_goes_on(runs, expected, rank, place, count):
+@pytest.mark.parametrize("place, count, rank", [("step", 9, "1"), ("validation", 1, "0")])
+def test_killed_process_ends_all_and_the_run_goes_on(runs, expected, place, count, rank):
     name = f"{place}{rank}"
     codes = runs.train_together(name, place, count, "SIGKILL", rank)
     assert codes[int(rank)] == -signal.SIGKILL and codes[1 - int(rank)] == 1
@@ -95,15 +96,13 @@ def test_killed_process_ends_all_and_the_run_goes_on(runs, expected, rank, place
     assert_same(runs.result(name), expected)
 
 
-@pytest.mark.parametrize("silent", [0, 1])
-def test_silent_process_ends_all(runs, silent):
-    name = f"silent{silent}"
-    started = runs.start_together(name, "step", 5, "SIGSTOP", str(silent), timeout_minutes=0.05)
-    started[1 - silent].join(60)
-    assert started[1 - silent].exitcode == 1
-    assert "The connection to another process is lost" in runs.printed(name)
-    started[silent].kill()
-    started[silent].join()
+def test_silent_process_ends_all(runs):
+    started = runs.start_together("silent", "step", 5, "SIGSTOP", "0", timeout_minutes=0.05)
+    started[1].join(60)
+    assert started[1].exitcode == 1
+    assert "The connection to another process is lost" in runs.printed("silent")
+    started[0].kill()
+    started[0].join()
 
 
 def test_signal_to_one_process_stops_all(runs, expected):
@@ -138,12 +137,6 @@ def test_other_numbers_of_processes_go_on(runs):
     assert "processes: 3 from now on, 1 before" in runs.printed(name)
     assert "chunks of an update: 9 from now on, 6 before" in runs.printed(name)
     assert re.findall(r"updates: (\d+)", runs.log(name)) == ["6", "12"]
-
-
-def test_batch_norm_sees_the_chunks_of_its_own_process(runs):
-    changes = {"batch_size": 8, "average_decay": 0}
-    assert runs.train_together("apart", **changes) == [0, 0], runs.printed("apart")
-    assert "8 chunks in an update (batch_size 8), 2 in a batch norm" in runs.printed("apart")
 
 
 def test_one_chunk_for_a_batch_norm_is_refused(runs):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from corpora import write_corpus
-from runs import Runs, assert_same
+from runs import Runs
 
 ROOT = Path(__file__).resolve().parents[2]
 STEERED = str(ROOT / "tests" / "helpers" / "steered.py")
@@ -79,24 +79,10 @@ def torchrun(index):
     ]
 
 
-def without_torchrun(index):
-    """What torchrun would set, and Python."""
-    places = {"RANK": index, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1}
-    places |= {"MASTER_ADDR": ADDRESSES[0], "MASTER_PORT": 29556}
-    return [*(f"{name}={value}" for name, value in places.items()), sys.executable]
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     corpus = write_corpus(tmp_path_factory.mktemp("corpus"), num_speakers=5)
     return Runs(corpus, tmp_path_factory.mktemp("runs"), batch_size=8)
-
-
-def test_two_machines_train_as_two_processes_of_one(nodes, runs):
-    started = [start(runs, "machines", index, without_torchrun(index)) for index in (0, 1)]
-    assert [process.wait(90) for process in started] == [0, 0], runs.printed("machines")
-    assert runs.train_together("processes") == [0, 0]
-    assert_same(runs.result("machines"), runs.result("processes"))
 
 
 def test_loss_of_a_machine_is_survived(nodes, runs):

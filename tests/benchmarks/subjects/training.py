@@ -124,7 +124,9 @@ class Loop:
             _add_speakers(script, num_speakers)
         settings = settings | {"device": device, "out_dir": tempfile.mkdtemp(dir=folder)}
         arguments = [str(ROOT / "hparams" / "vgg.yaml"), *as_arguments(settings)]
-        self.brain, self.loader, _, self.hparams = script["set_up"](arguments)
+        settings = script["command_line"].load_hparams(arguments)
+        self.brain, self.loader, _ = script["set_up"](*settings)
+        self.hparams = settings[1]
         self.brain.on_fit_start()
         self.brain.on_stage_start(script["sb"].Stage.TRAIN)
         self.brain.modules.train()

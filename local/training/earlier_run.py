@@ -1,0 +1,99 @@
+"""What an earlier run left in an out_dir, to whether a training may go on there, or is finished."""
+
+import logging
+from pathlib import Path
+
+from hyperpyyaml import resolve_references
+from ruamel.yaml import YAML
+
+from local.atomic import read_text
+from local.errors import InputError
+from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, WEIGHTS_PATTERN
+from local.training.checkpoints import WholeCheckpointer
+
+logger = logging.getLogger(__name__)
+
+# What would be mixed with that of a new run.
+_LEFT_BY_RUNS = (WEIGHTS_PATTERN, "train_log.txt", "tensorboard")
+
+
+def check_earlier_run(out_dir, yaml_path, overrides):
+    """Refuses to train in a directory whose models the new run would mix with, or redefine.
+
+    Arguments
+    ---------
+    out_dir : str or Path
+    yaml_path : str
+        The hyperparameters of the new run.
+    overrides : dict
+        What presets and the command line change in them.
+
+    Raises
+    ------
+    InputError
+        If an earlier run left models or logs but no checkpoint to go on from; or if features or
+        network of its models had other settings.
+    """
+    if not has_checkpoint(out_dir):
+        left = [found.name for pattern in _LEFT_BY_RUNS for found in Path(out_dir).glob(pattern)]
+        if left:
+            raise InputError(
+                f"{out_dir}: has {left[0]} of an earlier run, and no whole checkpoint to go on "
+                "from. Give another --out_dir, or move what is there somewhere else"
+            )
+        return
+    yaml = YAML()
+    resolved = yaml.load(resolve_references(read_text(yaml_path), overrides))
+    own = {key: resolved[name] for key, name in MODEL_KEYS.items()}
+    changes = list(differences(yaml.load(read_text(Path(out_dir) / MODEL_FILE)), own))
+    if changes:
+        lines = "\n".join(f"{name}: {before} before, {now} now" for name, before, now in changes)
+        raise InputError(
+            f"{out_dir}: its models were trained with other settings, and would compute something "
+            f"else with these. Give another --out_dir, or the settings as they were.\n{lines}"
+        )
+
+
+def is_finished(out_dir, counter):
+    """Whether the run of a directory has no epoch left; the counter gets the state it has there.
+
+    Arguments
+    ---------
+    out_dir : str or Path
+    counter : speechbrain.utils.epoch_loop.EpochCounterWithStopper
+        Of a new run, with the limits that count now.
+    """
+    if not has_checkpoint(out_dir):
+        return False
+    WholeCheckpointer(Path(out_dir) / "save", {"epoch_counter": counter}).recover_if_possible()
+    return counter.should_stop or counter.current >= counter.limit
+
+
+def has_checkpoint(out_dir):
+    """Whether a run in this directory, which writes a checkpoint before its first step, goes on."""
+    return any(Path(out_dir).glob("save/CKPT*"))
+
+
+def differences(before, now):
+    """(name, value before, value now) of what differs in two definitions of a model.
+
+    A setting that only one of them has and that is off (False, 0, null) there makes no difference:
+    a definition may be older than the setting.
+    """
+    before, now = (dict(_flat(definition)) for definition in (before, now))
+    for name in dict.fromkeys([*before, *now]):
+        values = before.get(name), now.get(name)
+        if values[0] != values[1] and any(values):
+            yield name, *(found.get(name, "missing") for found in (before, now))
+
+
+def _flat(node, name=""):
+    """(name, value) of all tags and values in nested mappings and lists."""
+    tag = getattr(getattr(node, "tag", None), "value", None)
+    if tag:
+        yield f"{name} is", tag
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, list(node) if isinstance(node, list) else node
