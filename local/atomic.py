@@ -7,11 +7,18 @@ from pathlib import Path
 
 from local.errors import InputError
 
+# Of a file that is read as a whole: settings and figures have some kilobytes.
+MAX_TEXT_BYTES = 100_000_000
 
-def read_text(path, encoding="utf-8"):
-    """The text of a small file; raises an InputError if it can't be read."""
+
+def read_text(path, encoding="utf-8", max_bytes=MAX_TEXT_BYTES):
+    """The text of a small file; raises an InputError if it is none, or can't be read."""
     try:
-        return Path(path).read_text(encoding=encoding)
+        with open(path, encoding=encoding) as file:
+            text = file.read(max_bytes + 1)
+        if len(text) > max_bytes:
+            raise InputError(f"{path}: is larger than {max_bytes / 1e6:g} MB: is it another file?")
+        return text
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{path}: can't be read ({reason})") from error

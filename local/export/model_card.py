@@ -8,6 +8,7 @@ from local.data.manifest_files import read_manifest
 from local.errors import InputError
 from local.evaluation.summary import summary_rows
 from local.export.jinja import template
+from local.model_files import definition
 from local.model_files.model_dir import MODEL_FILE, weight_files
 
 MANIFEST_FILE = "manifests/train.csv"
@@ -50,7 +51,7 @@ def write_card(folder, name, trained, embedding_size, results):
         weights_name=weight_files(folder)[-1].name,
         has_onnx=(folder / "model.onnx").exists(),
         data=training_data(trained.folder / MANIFEST_FILE, num_speakers, trained.settings),
-        definition=(trained.folder / MODEL_FILE).read_text(encoding="utf-8").rstrip(),
+        definition=definition.dump(definition.read(trained.folder / MODEL_FILE)).rstrip(),
         settings=training_settings(trained.settings),
         results=results,
     )
@@ -129,7 +130,7 @@ def read_results(model_dir, metrics_path=None):
         metrics = json.loads(read_text(path))
         systems = metrics.get("systems", {"": metrics})
         return {name: summary | {"rows": _rows(summary)} for name, summary in systems.items()}
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: is no metrics.json of recipes/verify.py ({error!r})") from error
 
 

@@ -1,23 +1,19 @@
 """A trained model to a directory that SpeechBrain's `foreign_class` loads without this recipe."""
 
-import re
-
 import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.interfaces import foreign_class
 
-from local.atomic import read_text
 from local.errors import InputError
 from local.export import interface
 from local.export.bundle import PACKAGE, bundle
 from local.export.drawn_voice import drawn_voice
 from local.export.jinja import template
+from local.model_files import definition
 from local.model_files.model_dir import MODEL_FILE
 from local.models import embedding
 
 LEAST_COSINE = 0.99999
-# The tags of YAML that name something of this recipe: local.models.vgg, VGG.
-_TAG = re.compile(rf"(?<=!)(new|name|apply):({PACKAGE}[\w.]*)\.(\w+)")
 INTERFACE = {"pymodule_file": "custom_interface.py", "classname": "SpeakerVerification"}
 CODE = '''"""The classes that hyperparams.yaml names, and SpeakerVerification, which is loaded by
 
@@ -54,29 +50,22 @@ def write_speechbrain(trained, folder):
     InputError
         If the source of the model can't be brought together: see `local.export.bundle.bundle`.
     """
-    model = read_text(trained.folder / MODEL_FILE)
-    modules = {match[2] for match in _TAG.finditer(model)}
-    source = bundle(modules | {interface.__name__, embedding.__name__})
+    model = definition.read(trained.folder / MODEL_FILE)
+    own = {name for name in definition.modules(model) if name.startswith(f"{PACKAGE}.")}
+    source = bundle(own | {interface.__name__, embedding.__name__})
     (folder / "custom_interface.py").write_text(CODE.replace("{source}", source), encoding="utf-8")
-    (folder / "hyperparams.yaml").write_text(_hyperparams(model, trained), encoding="utf-8")
+    hyperparams = template("hyperparams.yaml.j2").render(
+        model=definition.dump(model, PACKAGE, "custom_interface").rstrip(),
+        threshold=trained.weights["threshold"],
+        classifier=trained.classifier,
+    )
+    (folder / "hyperparams.yaml").write_text(hyperparams, encoding="utf-8")
     torch.save(trained.model["extractor"].state_dict(), folder / "embedding_model.ckpt")
     if trained.classifier:
         torch.save(trained.classifier.state_dict(), folder / "classifier.ckpt")
         labels = CategoricalEncoder()
         labels.update_from_iterable(map(str, range(len(trained.classifier.directions))))
         labels.save(folder / "label_encoder.ckpt")
-
-
-def _hyperparams(model, trained):
-    renamed = _TAG.sub(r"\1:custom_interface.\3", model).rstrip()
-    if f":{PACKAGE}." in renamed:
-        raise InputError(
-            f"{trained.folder / MODEL_FILE}: of the recipe's modules, only !new, !name and !apply "
-            "can be exported"
-        )
-    return template("hyperparams.yaml.j2").render(
-        model=renamed, threshold=trained.weights["threshold"], classifier=trained.classifier
-    )
 
 
 def compare(trained, folder):

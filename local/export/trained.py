@@ -6,17 +6,15 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from ruamel.yaml import YAML, YAMLError
-
-from local.atomic import read_text
 from local.errors import InputError
+from local.model_files import definition, weights
+from local.model_files.limits import limited
 from local.model_files.model_dir import (
     MODEL_FILE,
     SETTINGS_FILE,
     load_model,
+    load_weights,
     save_weights,
-    to_plain,
 )
 from local.models.embedding import SpeakerClassifier
 
@@ -56,11 +54,11 @@ def read_trained(model_dir, threshold=None):
     """
     model = load_model(model_dir)
     model["extractor"].eval()
-    content = torch.load(model["path"], map_location="cpu", weights_only=True)
-    weights = {key: content[key] for key in KEPT if key in content}
-    weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
-    classifier = _make_classifier(weights.get("classifier"), model["path"])
-    return Trained(Path(model_dir), model, weights, read_settings(model_dir), classifier)
+    content = load_weights(model["path"])
+    kept = {key: content[key] for key in KEPT if key in content}
+    kept["threshold"] = _threshold(threshold, kept.get("threshold"), model["path"])
+    classifier = _make_classifier(kept.get("classifier"), model["path"])
+    return Trained(Path(model_dir), model, kept, read_settings(model_dir), classifier)
 
 
 def _threshold(given, validated, path):
@@ -82,10 +80,15 @@ def _make_classifier(state, path):
     if "directions" not in state:
         logger.warning(f"{path}: its classifier is not one of this recipe, and is left out")
         return None
-    num_speakers, embedding_size = state["directions"].shape
+    weights.check_tensors(state, path)
     has_projection = any(key.startswith("projection") for key in state)
-    classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
-    classifier.load_state_dict(state)
+    try:
+        num_speakers, embedding_size = state["directions"].shape
+        with limited(sum(tensor.nbytes for tensor in state.values())):
+            classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
+        classifier.load_state_dict(state)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: its classifier can't be built: {error}") from error
     return classifier.eval()
 
 
@@ -98,15 +101,7 @@ def read_settings(model_dir):
         If hyperparams.yaml can't be read, or holds no settings.
     """
     path = Path(model_dir) / SETTINGS_FILE
-    if not path.exists():
-        return {}
-    try:
-        settings = to_plain(YAML().load(read_text(path)))
-    except YAMLError as error:
-        raise InputError(f"{path}: is damaged ({error})") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{path}: holds no settings")
-    return settings
+    return definition.plain(definition.read(path)) if path.exists() else {}
 
 
 def write_model_dir(trained, folder):

@@ -100,6 +100,8 @@ def _read_npy(path, start, stop):
         if layout is None:
             return np.array(_opened(path)[start:stop])
         (num_frames, num_mels), dtype, offset = layout
+        if offset + num_frames * num_mels * dtype.itemsize > os.fstat(file).st_size:
+            raise InputError(f"{path} is damaged: its header says more than there is")
         stop = num_frames if stop is None else min(stop, num_frames)
         log_mel = np.empty((max(0, stop - start), num_mels), dtype)
         num_read = os.preadv(file, [log_mel], offset + start * num_mels * dtype.itemsize)
@@ -118,7 +120,7 @@ def _layout(head):
     try:
         version = np.lib.format.read_magic(file)
         shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    except ValueError:
+    except Exception:  # whatever its text leads to; numpy.load says it once more
         return None
     is_plain = version == (1, 0) and not is_fortran and len(shape) == 2 and dtype.kind == "f"
     return (shape, dtype, file.tell()) if is_plain else None
@@ -151,5 +153,5 @@ def _mapped(path):
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header raises whatever its text leads to
         raise InputError(f"{path} is damaged, or not a .npy file of numbers") from error

@@ -4,11 +4,12 @@ import pickle
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
-from local.atomic import replacing
+from local.atomic import read_text, replacing
 from local.errors import InputError
+from local.model_files import definition, weights
+from local.models.embedding import EmbeddingExtractor
 
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
 MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
@@ -16,6 +17,7 @@ MODEL_FILE = "model.yaml"
 SETTINGS_FILE = "hyperparams.yaml"
 CONFIG_FILE = "config.pkl"
 WEIGHTS_PATTERN = "model_*.pt"
+SAMPLE_RATES = range(1000, 768_001)
 
 
 def save_weights(out_dir, content, num_to_keep=3):
@@ -54,32 +56,16 @@ def save_config(out_dir, num_speakers):
 
     Both are taken from the resolved hyperparameters in out_dir: `model.yaml` has the features and
     the extractor, `config.pkl` everything and the number of speakers, as plain Python types.
+    Raises an InputError if `load_model` would not build the model.
     """
-    yaml = YAML()
-    with open(Path(out_dir) / SETTINGS_FILE, encoding="utf-8") as file:
-        hyperparams = yaml.load(file)
+    yaml, path = YAML(), Path(out_dir) / SETTINGS_FILE
+    hyperparams = yaml.load(read_text(path))
     with replacing(Path(out_dir) / MODEL_FILE) as temporary:
         yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, temporary)
-    config = to_plain(hyperparams) | {"num_speakers": num_speakers}
+        definition.check(definition.read(temporary), path)
+    config = definition.plain(definition.read(path)) | {"num_speakers": num_speakers}
     with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
         temporary.write_bytes(pickle.dumps(config))
-
-
-def to_plain(node):
-    """A YAML node as plain Python types; its tag, such as !new:CLASS, stands under "class"."""
-    tag = getattr(getattr(node, "tag", None), "value", None)
-    kind = {"class": str(tag)} if tag else {}
-    if isinstance(node, dict):
-        return kind | {str(key): to_plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        values = [to_plain(value) for value in node]
-        return kind | {"arguments": values} if kind else values
-    if isinstance(node, bool) or node is None:
-        return node
-    for plain in (int, float):
-        if isinstance(node, plain):
-            return plain(node)
-    return str(getattr(node, "value", node)) if not kind else kind
 
 
 def load_model(model_dir):
@@ -99,36 +85,65 @@ def load_model(model_dir):
     Raises
     ------
     InputError
-        If there is no model, it can't be read, or the weights are of another model.
+        If there is no model, it can't be read, names anything that a model does not consist of, or
+        the weights are of another model. Nothing that the files name is run.
     """
-    definition = Path(model_dir) / MODEL_FILE
-    weights = weight_files(model_dir)
-    if not definition.is_file() or not weights:
+    path, files = Path(model_dir) / MODEL_FILE, weight_files(model_dir)
+    if not path.is_file() or not files:
         raise InputError(
             f"{model_dir}: no trained model here ({MODEL_FILE} and {WEIGHTS_PATTERN}): "
             "give the out_dir of recipes/train_vgg.py"
         )
-    with open(definition, encoding="utf-8") as file:
-        model = load_hyperpyyaml(file)
-    content = _load_weights(weights[-1])
+    content = load_weights(files[-1])
+    model = _build(path, content["extractor"])
     try:
         model["extractor"].load_state_dict(content["extractor"])
     except RuntimeError as error:
         raise InputError(
-            f"{weights[-1]}: does not fit {definition}; was it trained with another width? {error}"
+            f"{files[-1]}: does not fit {path}; was it trained with another width? {error}"
         ) from error
-    return model | {
-        "path": weights[-1],
-        "step": content["step"],
-        "eer_percent": content["eer_percent"],
-        "threshold": content.get("threshold"),  # not in older directories
-    }
+    _try(model, path)
+    facts = {name: content.get(name) for name in ("step", "eer_percent", "threshold")}
+    return model | {"path": files[-1]} | facts
 
 
-def _load_weights(path):
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        content["extractor"], content["step"], content["eer_percent"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe") from error
+def load_weights(path):
+    """What `save_weights` wrote; raises an InputError if it is anything else.
+
+    Old files have no threshold, converted ones no eer_percent; the classifier is not looked at.
+    """
+    content = weights.load(path)
+    if not isinstance(content, dict) or not {"extractor", "step", "eer_percent"} <= content.keys():
+        raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
+    weights.check_tensors(content["extractor"], path)
+    numbers = [content.get(name) for name in ("eer_percent", "threshold")]
+    are_numbers = all(number is None or type(number) in (int, float) for number in numbers)
+    if type(content["step"]) is not int or not are_numbers:
+        raise InputError(f"{path}: is damaged: step, EER or threshold is no number")
     return content
+
+
+def _build(path, tensors):
+    """The model that a definition describes, as large as its weights are."""
+    num_bytes = sum(tensor.nbytes for tensor in tensors.values())
+    model = definition.build(definition.read(path), path, num_bytes)
+    rate, features, extractor = (model.get(key) for key in MODEL_KEYS)
+    if type(rate) is not int or rate not in SAMPLE_RATES:
+        raise InputError(f"{path}: sample_rate is a whole number of Hz, not {rate!r}")
+    if not hasattr(features, "log_mel") or not isinstance(extractor, EmbeddingExtractor):
+        raise InputError(f"{path}: features or extractor is missing, or something else")
+    return {key: model[key] for key in MODEL_KEYS}
+
+
+def _try(model, path):
+    """Embeds a frame of silence, as definitions of features and network may not fit together."""
+    extractor = model["extractor"].eval()
+    try:
+        with torch.inference_mode():
+            features, _ = model["features"](torch.zeros(1, model["features"].fft_size))
+            is_finite = extractor(features).isfinite().all()
+    except Exception as error:  # the definition may be anything
+        raise InputError(f"{path}: features and network do not fit ({error})") from error
+    if not is_finite:
+        raise InputError(f"{path}: the model's embeddings are not finite")
+    extractor.train()

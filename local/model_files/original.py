@@ -1,16 +1,17 @@
 """A checkpoint of the original code in, a model directory of this recipe out."""
 
 import argparse
-import re
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 
 from local.atomic import new_directory, read_text
 from local.errors import InputError
-from local.model_files import model_dir
+from local.model_files import definition, model_dir, weights
+from local.model_files.limits import limited
 from local.models.embedding import SpeakerClassifier
 
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
@@ -64,15 +65,13 @@ def convert(path, out_dir, normalization=None):
         with new_directory(out_dir) as folder:
             _write_hyperparams(folder, settings | {"out_dir": str(out_dir)})
             model_dir.save_config(folder, num_speakers)
-            extractor = load_hyperpyyaml(read_text(folder / model_dir.MODEL_FILE))["extractor"]
-            classifier = SpeakerClassifier(network["embedding_size"], num_speakers, projection=True)
-            model = torch.nn.ModuleDict({"extractor": extractor, "classifier": classifier})
+            model = _build(folder, network, num_speakers, content["model"])
             model.load_state_dict({own: content["model"][name] for name, own in names.items()})
             if not all(value.isfinite().all() for value in model.state_dict().values()):
                 raise ValueError("it has parameters that are not finite")
-            weights = {name: module.state_dict() for name, module in model.items()}
-            weights |= {"step": content["step"], "epoch": content["epoch"], "eer_percent": None}
-            model_dir.save_weights(folder, weights)
+            states = {name: module.state_dict() for name, module in model.items()}
+            states |= {"step": content["step"], "epoch": content["epoch"], "eer_percent": None}
+            model_dir.save_weights(folder, states)
     except (ValueError, RuntimeError, ArithmeticError) as error:
         raise InputError(f"{path}: can't be converted: {error}") from error
     return settings | {"num_speakers": num_speakers}
@@ -80,32 +79,41 @@ def convert(path, out_dir, normalization=None):
 
 def _load(path):
     """The dictionary in a checkpoint; under "model" are its parameters, as rows."""
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
-    except Exception as error:  # a damaged file raises whatever its bytes lead to
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds {named[1]}" if named else "is damaged, or not a checkpoint"
-        admitted = "only tensors, numbers, texts and argparse.Namespace are read"
-        raise InputError(f"{path}: {what}: {admitted}, as others could run programs") from error
+    content = weights.load(path, argparse.Namespace, legacy=True)
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or not all(map(torch.is_tensor, model.values())):
         raise InputError(f"{path}: is no checkpoint of the original code: 'model' holds no tensors")
+    weights.check_tensors(model, path)
     # Training on several GPUs puts "module." before names; old versions of torch lack the count.
     model = {str(name).removeprefix("module."): value for name, value in model.items()}
     model.setdefault("b2.num_batches_tracked", torch.tensor(0))
     for name in model:  # queries and directions are columns in the original, and rows here
         if name.startswith(("poolingLayer.", "predictionLayer.")):
             model[name] = model[name].T
-    return {"step": 0, "epoch": 0} | content | {"model": model}
+    counts = {name: content.get(name, 0) for name in ("step", "epoch")}
+    if not all(type(count) is int for count in counts.values()):
+        raise InputError(f"{path}: is damaged: step or epoch is no whole number")
+    return counts | {"model": model, "settings": content.get("settings")}
+
+
+def _build(folder, network, num_speakers, parameters):
+    """Extractor and classifier, as large as the parameters are."""
+    num_bytes = sum(parameter.nbytes for parameter in parameters.values())
+    node = definition.read(folder / model_dir.MODEL_FILE)
+    try:
+        extractor = definition.build(node, model_dir.MODEL_FILE, num_bytes)["extractor"]
+    except InputError as error:  # of a file that the user does not see
+        raise ValueError(error) from error
+    with limited(num_bytes):
+        classifier = SpeakerClassifier(network["embedding_size"], num_speakers, projection=True)
+    return torch.nn.ModuleDict({"extractor": extractor, "classifier": classifier})
 
 
 def _training_settings(namespace, normalization):
     """What the original's settings say, by the names here; values of a wrong type are left out."""
     given = vars(namespace) if isinstance(namespace, argparse.Namespace) else {}
-    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    # Quoted, as HyperPyYAML runs programs in texts that look like tuples.
+    texts = {name: Quoted(value) for name, value in given.items() if isinstance(value, str)}
     numbers = {name: value for name, value in given.items() if type(value) in (int, float)}
     known = {name: texts.get(name) for name in LISTS}
     known |= {own: numbers[theirs] for theirs, own in NUMBERS.items() if theirs in numbers}

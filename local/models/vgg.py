@@ -5,6 +5,9 @@ from torch import nn
 
 from local.models.padding import Padding
 
+# After ten a state stands for ten seconds.
+MAX_BLOCKS = 10
+
 
 def vgg_channels(num_blocks, width):
     """Channels of each block, doubled from block to block up to `width`.
@@ -16,6 +19,8 @@ def vgg_channels(num_blocks, width):
     >>> vgg_channels(num_blocks=3, width=1024)  # VGG3L
     [256, 512, 1024]
     """
+    if num_blocks not in range(1, MAX_BLOCKS + 1):
+        raise ValueError(f"num_blocks is a whole number from 1 to {MAX_BLOCKS}, not {num_blocks!r}")
     smallest, rest = divmod(width, 2 ** (num_blocks - 1))
     if rest or smallest < 1:
         raise ValueError(
@@ -101,6 +106,8 @@ class VGG(nn.Module):
 
     def __init__(self, channels, num_features=80, batch_norm=False, channels_last=True):
         super().__init__()
+        if not 1 <= len(channels) <= MAX_BLOCKS:
+            raise ValueError(f"channels are those of 1 to {MAX_BLOCKS} blocks, not {len(channels)}")
         self.blocks = nn.ModuleList()
         in_channels = 1
         rows = num_features

@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 from hyperpyyaml import resolve_references
-from ruamel.yaml import YAML
 
 from local.atomic import read_text
 from local.errors import InputError
+from local.model_files.definition import parse, plain, read
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, WEIGHTS_PATTERN
 from local.training.checkpoints import WholeCheckpointer
 
@@ -42,10 +42,10 @@ def check_earlier_run(out_dir, yaml_path, overrides):
                 "from. Give another --out_dir, or move what is there somewhere else"
             )
         return
-    yaml = YAML()
-    resolved = yaml.load(resolve_references(read_text(yaml_path), overrides))
+    resolved = resolve_references(read_text(yaml_path), overrides).getvalue()
+    resolved = plain(parse(resolved, yaml_path))
     own = {key: resolved[name] for key, name in MODEL_KEYS.items()}
-    changes = list(differences(yaml.load(read_text(Path(out_dir) / MODEL_FILE)), own))
+    changes = list(differences(plain(read(Path(out_dir) / MODEL_FILE)), own))
     if changes:
         lines = "\n".join(f"{name}: {before} before, {now} now" for name, before, now in changes)
         raise InputError(
@@ -88,12 +88,10 @@ def differences(before, now):
 
 
 def _flat(node, name=""):
-    """(name, value) of all tags and values in nested mappings and lists."""
-    tag = getattr(getattr(node, "tag", None), "value", None)
-    if tag:
-        yield f"{name} is", tag
+    """(name, value) of all classes and values in nested dictionaries."""
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _flat(value, f"{name}.{key}" if name else str(key))
+            below = f"{name} is" if key == "class" else f"{name}.{key}" if name else key
+            yield from _flat(value, below)
     else:
-        yield name, list(node) if isinstance(node, list) else node
+        yield name, node

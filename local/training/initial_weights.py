@@ -3,10 +3,9 @@
 import logging
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from local.errors import InputError
 from local.machine import processes
+from local.model_files.definition import plain, read
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, load_model
 from local.training.earlier_run import differences, has_checkpoint
 
@@ -72,9 +71,7 @@ def _shape(weight):
 
 def _other_settings(definition_path, hyperparams_path):
     """A line for each setting of features and network that differs."""
-    yaml = YAML()
-    there = yaml.load(definition_path.read_text(encoding="utf-8"))
-    own = yaml.load(Path(hyperparams_path).read_text(encoding="utf-8"))
+    there, own = (plain(read(path)) for path in (definition_path, hyperparams_path))
     here = {key: own[name] for key, name in MODEL_KEYS.items()}
     for name, in_that, in_this in differences(there, here):
         yield f"{name} is {in_this} in this run, {in_that} in that one"
