@@ -50,7 +50,9 @@ def write_speechbrain(trained, folder):
     InputError
         If the source of the model can't be brought together: see `local.export.bundle.bundle`.
     """
-    model = definition.read(trained.folder / MODEL_FILE)
+    path = trained.folder / MODEL_FILE
+    model = definition.read(path)
+    definition.check(model, path)
     own = {name for name in definition.modules(model) if name.startswith(f"{PACKAGE}.")}
     source = bundle(own | {interface.__name__, embedding.__name__})
     (folder / "custom_interface.py").write_text(CODE.replace("{source}", source), encoding="utf-8")

@@ -62,7 +62,7 @@ def save_config(out_dir, num_speakers):
     hyperparams = yaml.load(read_text(path))
     with replacing(Path(out_dir) / MODEL_FILE) as temporary:
         yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, temporary)
-        definition.check(definition.read(temporary), path)
+        definition.check(definition.read(temporary), Path(out_dir) / MODEL_FILE)
     config = definition.plain(definition.read(path)) | {"num_speakers": num_speakers}
     with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
         temporary.write_bytes(pickle.dumps(config))

@@ -23,6 +23,7 @@ from local.errors import InputError
 from local.export.speechbrain_dir import write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 from local.lists.trials import Trials
+from local.model_files import definition
 from local.model_files.model_dir import load_model
 from local.scoring.cosine import cosine_scores
 
@@ -54,6 +55,8 @@ def other_front_end(tmp_path_factory):
     (folder / "other_front_end.py").write_text(OTHER_FRONT_END)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local, "__path__", [*local.__path__, str(folder)])
+        known = definition.BUILDABLE | {"local.other_front_end.Turned"}
+        patch.setattr(definition, "BUILDABLE", known)
         importlib.invalidate_caches()
         yield
 
@@ -166,7 +169,7 @@ def test_folders_of_this_computer_are_not_in_an_export(model_dirs, exports):
 
 def test_tags_of_whole_modules_are_refused(model_dirs, tmp_path):
     trained = read_trained(model_dirs["statistics"])
-    definition = (trained.folder / "model.yaml").read_text()
-    (tmp_path / "model.yaml").write_text(f"{definition}\nall: !module:local.models.pooling")
-    with pytest.raises(InputError, match="model.yaml: of the recipe's modules, only !new"):
+    text = (trained.folder / "model.yaml").read_text()
+    (tmp_path / "model.yaml").write_text(f"{text}\nall: !module:local.models.pooling")
+    with pytest.raises(InputError, match="!module:local.models.pooling is refused"):
         write_speechbrain(trained._replace(folder=tmp_path), tmp_path)
