@@ -13,6 +13,7 @@ from local.model_files.model_dir import MODEL_FILE, weight_files
 
 MANIFEST_FILE = "manifests/train.csv"
 METRICS_FILE = "verification/metrics.json"
+MAX_METRICS_BYTES = 10_000_000
 # Settings that are paths, of which the card has the last part, and what it calls them.
 PATHS = {
     "train_labels_path": "labels",
@@ -79,7 +80,7 @@ def training_data(manifest_path, num_speakers, settings):
         rows.append(("speakers", f"{num_speakers:,}"))
     for key, what in PATHS.items():
         if settings.get(key):
-            rows.append((what, f"`{Path(settings[key]).name}`"))
+            rows.append((what, f"`{Path(str(settings[key])).name}`"))
     return rows
 
 
@@ -99,7 +100,7 @@ def _described(value):
     if not isinstance(value, dict):
         return str(value)
     arguments = [f"{key} {_described(item)}" for key, item in value.items() if key != "class"]
-    name = value.get("class", "").rpartition(".")[2]
+    name = str(value.get("class", "")).rpartition(".")[2]
     return f"{name} ({', '.join(arguments)})"
 
 
@@ -127,7 +128,7 @@ def read_results(model_dir, metrics_path=None):
     if not metrics_path and not path.exists():
         return {}
     try:
-        metrics = json.loads(read_text(path))
+        metrics = json.loads(read_text(path, max_bytes=MAX_METRICS_BYTES))
         systems = metrics.get("systems", {"": metrics})
         return {name: summary | {"rows": _rows(summary)} for name, summary in systems.items()}
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:

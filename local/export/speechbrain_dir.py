@@ -9,7 +9,7 @@ from local.export import interface
 from local.export.bundle import PACKAGE, bundle
 from local.export.drawn_voice import drawn_voice
 from local.export.jinja import template
-from local.model_files import definition
+from local.model_files import building, definition
 from local.model_files.model_dir import MODEL_FILE
 from local.models import embedding
 
@@ -52,8 +52,8 @@ def write_speechbrain(trained, folder):
     """
     path = trained.folder / MODEL_FILE
     model = definition.read(path)
-    definition.check(model, path)
-    own = {name for name in definition.modules(model) if name.startswith(f"{PACKAGE}.")}
+    building.check(model, path)
+    own = {name for name in building.modules(model) if name.startswith(f"{PACKAGE}.")}
     source = bundle(own | {interface.__name__, embedding.__name__})
     (folder / "custom_interface.py").write_text(CODE.replace("{source}", source), encoding="utf-8")
     hyperparams = template("hyperparams.yaml.j2").render(

@@ -75,12 +75,12 @@ def _threshold(given, validated, path):
 
 
 def _make_classifier(state, path):
-    if not state:
+    if state is None or state == {}:
         return None
+    weights.check_tensors(state, path)
     if "directions" not in state:
         logger.warning(f"{path}: its classifier is not one of this recipe, and is left out")
         return None
-    weights.check_tensors(state, path)
     has_projection = any(key.startswith("projection") for key in state)
     try:
         num_speakers, embedding_size = state["directions"].shape

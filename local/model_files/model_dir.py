@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from local.atomic import read_text, replacing
 from local.errors import InputError
-from local.model_files import definition, weights
+from local.model_files import building, definition, weights
 from local.models.embedding import EmbeddingExtractor
 
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
@@ -62,7 +62,7 @@ def save_config(out_dir, num_speakers):
     hyperparams = yaml.load(read_text(path))
     with replacing(Path(out_dir) / MODEL_FILE) as temporary:
         yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, temporary)
-        definition.check(definition.read(temporary), Path(out_dir) / MODEL_FILE)
+        building.check(definition.read(temporary), Path(out_dir) / MODEL_FILE)
     config = definition.plain(definition.read(path)) | {"num_speakers": num_speakers}
     with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
         temporary.write_bytes(pickle.dumps(config))
@@ -126,7 +126,7 @@ def load_weights(path):
 def _build(path, tensors):
     """The model that a definition describes, as large as its weights are."""
     num_bytes = sum(tensor.nbytes for tensor in tensors.values())
-    model = definition.build(definition.read(path), path, num_bytes)
+    model = building.build(definition.read(path), path, num_bytes)
     rate, features, extractor = (model.get(key) for key in MODEL_KEYS)
     if type(rate) is not int or rate not in SAMPLE_RATES:
         raise InputError(f"{path}: sample_rate is a whole number of Hz, not {rate!r}")

@@ -10,7 +10,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 
 from local.atomic import new_directory, read_text
 from local.errors import InputError
-from local.model_files import definition, model_dir, weights
+from local.model_files import building, definition, model_dir, weights
 from local.model_files.limits import limited
 from local.models.embedding import SpeakerClassifier
 
@@ -101,7 +101,7 @@ def _build(folder, network, num_speakers, parameters):
     num_bytes = sum(parameter.nbytes for parameter in parameters.values())
     node = definition.read(folder / model_dir.MODEL_FILE)
     try:
-        extractor = definition.build(node, model_dir.MODEL_FILE, num_bytes)["extractor"]
+        extractor = building.build(node, model_dir.MODEL_FILE, num_bytes)["extractor"]
     except InputError as error:  # of a file that the user does not see
         raise ValueError(error) from error
     with limited(num_bytes):

@@ -66,10 +66,10 @@ def load(path, *classes, legacy=False):
             is_mapped = is_zip or not legacy
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except _Refused as refused:
-        admitted = [f"{other.__module__}.{other.__qualname__}" for other in classes]
+        names = ["texts", *(f"{other.__module__}.{other.__qualname__}" for other in classes)]
         raise InputError(
-            f"{path}: holds {refused}: only {' and '.join(['tensors, numbers, texts', *admitted])} "
-            "are read, as others could run programs"
+            f"{path}: holds {refused}: only tensors, numbers, {' and '.join(names)} are read, as "
+            "others could run programs"
         ) from None
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
@@ -111,6 +111,6 @@ def check_tensors(tensors, path):
         left -= num_bytes
         is_plain = isinstance(name, str) and tensor.dtype in _DTYPES and tensor.is_cpu
         if not is_plain or num_bytes > tensor.untyped_storage().nbytes() or left < 0:
-            raise InputError(f"{path}: is damaged: {name!r} holds less than its shape says")
+            raise InputError(f"{path}: is damaged: {name!r} is no tensor of the size that it says")
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {name!r} holds parameters that are not finite")

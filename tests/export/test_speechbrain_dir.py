@@ -23,7 +23,7 @@ from local.errors import InputError
 from local.export.speechbrain_dir import write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 from local.lists.trials import Trials
-from local.model_files import definition
+from local.model_files import building
 from local.model_files.model_dir import load_model
 from local.scoring.cosine import cosine_scores
 
@@ -55,8 +55,8 @@ def other_front_end(tmp_path_factory):
     (folder / "other_front_end.py").write_text(OTHER_FRONT_END)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local, "__path__", [*local.__path__, str(folder)])
-        known = definition.BUILDABLE | {"local.other_front_end.Turned"}
-        patch.setattr(definition, "BUILDABLE", known)
+        known = building.BUILDABLE | {"local.other_front_end.Turned"}
+        patch.setattr(building, "BUILDABLE", known)
         importlib.invalidate_caches()
         yield
 
