@@ -1,6 +1,7 @@
 """Files and folders: read as text, and written whole or not at all."""
 
 import contextlib
+import io
 import os
 import shutil
 from pathlib import Path
@@ -8,10 +9,14 @@ from pathlib import Path
 from local.errors import InputError
 
 
-def read_text(path, encoding="utf-8"):
-    """The text of a small file; raises an InputError if it can't be read."""
+def read_text(path, encoding="utf-8", max_bytes=10_000_000):
+    """The text of a small file; raises an InputError if it can't be read, or is not small."""
     try:
-        return Path(path).read_text(encoding=encoding)
+        with open(path, "rb") as file:
+            content = file.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise InputError(f"{path}: is larger than {max_bytes} bytes: no such file")
+        return io.TextIOWrapper(io.BytesIO(content), encoding=encoding).read()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{path}: can't be read ({reason})") from error

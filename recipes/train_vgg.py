@@ -207,7 +207,7 @@ def report(hparams):
     counter = hparams["epoch_counter"]
     return (
         f"Lowest EER on the trials: {counter.best_score:.2f} % after epoch {counter.best_limit}.\n"
-        f"The model: {model_dir.weight_files(out_dir)[-1]}\n"
+        f"The model: {model_dir.best_weights(out_dir)[0]}\n"
         f"Verify with: python {ROOT / 'recipes' / 'verify.py'} {ROOT / 'hparams' / 'verify.yaml'} "
         f"--model_dir {out_dir} --output_dir {out_dir / 'verification'} "
         + " ".join(

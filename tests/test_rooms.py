@@ -18,7 +18,7 @@ MAY_USE = {
     "models": set(),
     "features": {"models", "audio", "machine"},
     "data": {"lists", "audio", "features", "machine"},
-    "model_files": {"models"},
+    "model_files": {"features", "models"},
     "training": {"machine", "model_files"},
     "embeddings": {"data", "machine"},
     "scoring": {"data", "lists"},

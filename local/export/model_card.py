@@ -8,7 +8,7 @@ from local.data.manifest_files import read_manifest
 from local.errors import InputError
 from local.evaluation.summary import summary_rows
 from local.export.jinja import template
-from local.model_files.model_dir import MODEL_FILE, weight_files
+from local.model_files.model_dir import MODEL_FILE, best_weights
 
 MANIFEST_FILE = "manifests/train.csv"
 METRICS_FILE = "verification/metrics.json"
@@ -47,7 +47,7 @@ def write_card(folder, name, trained, embedding_size, results):
         embedding_size=embedding_size,
         num_parameters=sum(p.numel() for p in trained.model["extractor"].parameters()),
         num_speakers=num_speakers,
-        weights_name=weight_files(folder)[-1].name,
+        weights_name=best_weights(folder)[0].name,
         has_onnx=(folder / "model.onnx").exists(),
         data=training_data(trained.folder / MANIFEST_FILE, num_speakers, trained.settings),
         definition=(trained.folder / MODEL_FILE).read_text(encoding="utf-8").rstrip(),
@@ -129,7 +129,7 @@ def read_results(model_dir, metrics_path=None):
         metrics = json.loads(read_text(path))
         systems = metrics.get("systems", {"": metrics})
         return {name: summary | {"rows": _rows(summary)} for name, summary in systems.items()}
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: is no metrics.json of recipes/verify.py ({error!r})") from error
 
 

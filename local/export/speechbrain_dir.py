@@ -1,17 +1,19 @@
 """A trained model to a directory that SpeechBrain's `foreign_class` loads without this recipe."""
 
+import io
 import re
 
 import torch
+from ruamel.yaml import YAML
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.interfaces import foreign_class
 
-from local.atomic import read_text
 from local.errors import InputError
 from local.export import interface
 from local.export.bundle import PACKAGE, bundle
 from local.export.drawn_voice import drawn_voice
 from local.export.jinja import template
+from local.model_files.definition import read_definition
 from local.model_files.model_dir import MODEL_FILE
 from local.models import embedding
 
@@ -54,7 +56,11 @@ def write_speechbrain(trained, folder):
     InputError
         If the source of the model can't be brought together: see `local.export.bundle.bundle`.
     """
-    model = read_text(trained.folder / MODEL_FILE)
+    model = io.StringIO()
+    yaml = YAML()
+    # Not the text as it is: SpeechBrain's parser might see in it what ours doesn't.
+    yaml.dump(yaml.load(read_definition(trained.folder / MODEL_FILE)), model)
+    model = model.getvalue()
     modules = {match[2] for match in _TAG.finditer(model)}
     source = bundle(modules | {interface.__name__, embedding.__name__})
     (folder / "custom_interface.py").write_text(CODE.replace("{source}", source), encoding="utf-8")
@@ -69,11 +75,6 @@ def write_speechbrain(trained, folder):
 
 def _hyperparams(model, trained):
     renamed = _TAG.sub(r"\1:custom_interface.\3", model).rstrip()
-    if f":{PACKAGE}." in renamed:
-        raise InputError(
-            f"{trained.folder / MODEL_FILE}: of the recipe's modules, only !new, !name and !apply "
-            "can be exported"
-        )
     return template("hyperparams.yaml.j2").render(
         model=renamed, threshold=trained.weights["threshold"], classifier=trained.classifier
     )

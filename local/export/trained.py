@@ -1,5 +1,6 @@
 """A model directory to all that is known of the model: weights, threshold, the run that made it."""
 
+import collections
 import logging
 import math
 import shutil
@@ -11,6 +12,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from local.atomic import read_text
 from local.errors import InputError
+from local.model_files.definition import yaml_events
 from local.model_files.model_dir import (
     MODEL_FILE,
     SETTINGS_FILE,
@@ -18,7 +20,11 @@ from local.model_files.model_dir import (
     save_weights,
     to_plain,
 )
+from local.model_files.weights import load_weights
 from local.models.embedding import SpeakerClassifier
+
+# Settings of a training have some 5,000.
+MAX_SETTINGS_BYTES = 50_000
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +62,7 @@ def read_trained(model_dir, threshold=None):
     """
     model = load_model(model_dir)
     model["extractor"].eval()
-    content = torch.load(model["path"], map_location="cpu", weights_only=True)
+    content = load_weights(model["path"])
     weights = {key: content[key] for key in KEPT if key in content}
     weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
     classifier = _make_classifier(weights.get("classifier"), model["path"])
@@ -79,14 +85,16 @@ def _threshold(given, validated, path):
 def _make_classifier(state, path):
     if not state:
         return None
-    if "directions" not in state:
+    try:
+        num_speakers, embedding_size = state["directions"].shape
+        has_projection = any(key.startswith("projection") for key in state)
+        with torch.device("meta"):  # without its memory: the weights bring theirs
+            classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
+        classifier.load_state_dict(state, assign=True)
+    except (KeyError, AttributeError, TypeError, ValueError, RuntimeError):
         logger.warning(f"{path}: its classifier is not one of this recipe, and is left out")
         return None
-    num_speakers, embedding_size = state["directions"].shape
-    has_projection = any(key.startswith("projection") for key in state)
-    classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
-    classifier.load_state_dict(state)
-    return classifier.eval()
+    return classifier.requires_grad_(False).eval()
 
 
 def read_settings(model_dir):
@@ -101,8 +109,10 @@ def read_settings(model_dir):
     if not path.exists():
         return {}
     try:
-        settings = to_plain(YAML().load(read_text(path)))
-    except YAMLError as error:
+        text = read_text(path, max_bytes=MAX_SETTINGS_BYTES)
+        collections.deque(yaml_events(text, path), maxlen=0)  # raises for what can't be read
+        settings = to_plain(YAML().load(text))
+    except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
     if not isinstance(settings, dict):
         raise InputError(f"{path}: holds no settings")

@@ -1,27 +1,30 @@
 """A model directory: writes a trained model with its configuration, and loads it again."""
 
+import io
 import pickle
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
 from local.atomic import replacing
 from local.errors import InputError
+from local.model_files.definition import build_definition, check_definition, read_definition
+from local.model_files.weights import load_weights, misfits
 
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
 MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
 MODEL_FILE = "model.yaml"
 SETTINGS_FILE = "hyperparams.yaml"
 CONFIG_FILE = "config.pkl"
+MAX_VALUES = 10_000  # of a configuration, which has some 100
 WEIGHTS_PATTERN = "model_*.pt"
 
 
 def save_weights(out_dir, content, num_to_keep=3):
     """Writes `model_STEP.pt`, loadable with torch.load(weights_only=True); deletes the oldest.
 
-    Training calls it for each new best model, so that the last file is the best one.
+    Training calls it for each new best model.
 
     Arguments
     ---------
@@ -39,13 +42,14 @@ def save_weights(out_dir, content, num_to_keep=3):
     path = Path(out_dir) / WEIGHTS_PATTERN.replace("*", f"{content['step']:08d}")
     with replacing(path) as temporary:
         torch.save(content, temporary)
-    for old in weight_files(out_dir)[:-num_to_keep]:
+    by_age = sorted(weight_files(out_dir), key=lambda file: file.stat().st_mtime_ns)
+    for old in by_age[:-num_to_keep]:
         old.unlink()
     return path
 
 
 def weight_files(model_dir):
-    """The `model_STEP.pt` files of a directory by their steps; the last one is the best."""
+    """The `model_STEP.pt` files of a directory by their steps."""
     return sorted(Path(model_dir).glob(WEIGHTS_PATTERN))
 
 
@@ -54,25 +58,40 @@ def save_config(out_dir, num_speakers):
 
     Both are taken from the resolved hyperparameters in out_dir: `model.yaml` has the features and
     the extractor, `config.pkl` everything and the number of speakers, as plain Python types.
+
+    Raises
+    ------
+    InputError
+        If the model has parts that `load_model` would refuse: see `local.model_files.definition`.
     """
     yaml = YAML()
     with open(Path(out_dir) / SETTINGS_FILE, encoding="utf-8") as file:
         hyperparams = yaml.load(file)
+    definition = io.StringIO()
+    yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, definition)
+    # Before a training, not after it.
+    check_definition(definition.getvalue(), Path(out_dir) / MODEL_FILE)
     with replacing(Path(out_dir) / MODEL_FILE) as temporary:
-        yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, temporary)
+        temporary.write_text(definition.getvalue(), encoding="utf-8")
     config = to_plain(hyperparams) | {"num_speakers": num_speakers}
     with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
         temporary.write_bytes(pickle.dumps(config))
 
 
-def to_plain(node):
-    """A YAML node as plain Python types; its tag, such as !new:CLASS, stands under "class"."""
+def to_plain(node, room=None):
+    """A YAML node as plain Python types; its tag, such as !new:CLASS, stands under "class".
+
+    Raises a ValueError for more than `MAX_VALUES`, as few aliases can stand for very many.
+    """
+    room = iter(range(MAX_VALUES)) if room is None else room
+    if next(room, None) is None:
+        raise ValueError(f"more than {MAX_VALUES} values")
     tag = getattr(getattr(node, "tag", None), "value", None)
     kind = {"class": str(tag)} if tag else {}
     if isinstance(node, dict):
-        return kind | {str(key): to_plain(value) for key, value in node.items()}
+        return kind | {str(key): to_plain(value, room) for key, value in node.items()}
     if isinstance(node, list):
-        values = [to_plain(value) for value in node]
+        values = [to_plain(value, room) for value in node]
         return kind | {"arguments": values} if kind else values
     if isinstance(node, bool) or node is None:
         return node
@@ -84,6 +103,8 @@ def to_plain(node):
 
 def load_model(model_dir):
     """Builds the model of a directory and loads its best weights.
+
+    Nothing that a stranger's directory names is executed: see `docs/security.md`.
 
     Arguments
     ---------
@@ -102,33 +123,46 @@ def load_model(model_dir):
         If there is no model, it can't be read, or the weights are of another model.
     """
     definition = Path(model_dir) / MODEL_FILE
-    weights = weight_files(model_dir)
-    if not definition.is_file() or not weights:
+    if not definition.is_file() or not weight_files(model_dir):
         raise InputError(
             f"{model_dir}: no trained model here ({MODEL_FILE} and {WEIGHTS_PATTERN}): "
             "give the out_dir of recipes/train_vgg.py"
         )
-    with open(definition, encoding="utf-8") as file:
-        model = load_hyperpyyaml(file)
-    content = _load_weights(weights[-1])
-    try:
-        model["extractor"].load_state_dict(content["extractor"])
-    except RuntimeError as error:
+    text = read_definition(definition)
+    path, content = best_weights(model_dir)
+    # A sketch first: what a definition asks for may be larger than the memory.
+    with torch.device("meta"):
+        sketch = build_definition(text, definition)["extractor"]
+    differences = misfits(sketch.state_dict(), content["extractor"])
+    if differences:
         raise InputError(
-            f"{weights[-1]}: does not fit {definition}; was it trained with another width? {error}"
-        ) from error
-    return model | {
-        "path": weights[-1],
-        "step": content["step"],
-        "eer_percent": content["eer_percent"],
-        "threshold": content.get("threshold"),  # not in older directories
-    }
+            f"{path}: does not fit {definition} (here); was it trained with another width? "
+            f"{differences[0]}"
+        )
+    model = build_definition(text, definition)
+    model["extractor"].load_state_dict(content["extractor"])
+    record = {key: content.get(key) for key in ("step", "eer_percent", "threshold")}
+    return model | {"path": path} | record
 
 
-def _load_weights(path):
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        content["extractor"], content["step"], content["eer_percent"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe") from error
-    return content
+def best_weights(model_dir):
+    """The path and the content of the weights with the lowest EER; of several, the newest.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one is damaged or not a checkpoint of this recipe.
+    """
+    found = []
+    for path in weight_files(model_dir):
+        content = load_weights(path)
+        state, eer_percent = content.get("extractor"), content.get("eer_percent")
+        numbers = (content.get("step"), eer_percent or 0, content.get("threshold") or 0)
+        if not isinstance(state, dict) or not all(isinstance(n, int | float) for n in numbers):
+            raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
+        # Converted models have no EER.
+        found.append((float("inf") if eer_percent is None else eer_percent, path, content))
+    if not found:
+        raise InputError(f"{model_dir}: has no {WEIGHTS_PATTERN}")
+    _, path, content = min(reversed(found), key=lambda one: one[0])
+    return path, content

@@ -1,16 +1,17 @@
 """A checkpoint of the original code in, a model directory of this recipe out."""
 
 import argparse
-import re
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 
 from local.atomic import new_directory, read_text
 from local.errors import InputError
 from local.model_files import model_dir
+from local.model_files.definition import build_definition, read_definition
+from local.model_files.weights import load_weights
 from local.models.embedding import SpeakerClassifier
 
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
@@ -64,7 +65,8 @@ def convert(path, out_dir, normalization=None):
         with new_directory(out_dir) as folder:
             _write_hyperparams(folder, settings | {"out_dir": str(out_dir)})
             model_dir.save_config(folder, num_speakers)
-            extractor = load_hyperpyyaml(read_text(folder / model_dir.MODEL_FILE))["extractor"]
+            definition = read_definition(folder / model_dir.MODEL_FILE)
+            extractor = build_definition(definition, path)["extractor"]
             classifier = SpeakerClassifier(network["embedding_size"], num_speakers, projection=True)
             model = torch.nn.ModuleDict({"extractor": extractor, "classifier": classifier})
             model.load_state_dict({own: content["model"][name] for name, own in names.items()})
@@ -80,17 +82,8 @@ def convert(path, out_dir, normalization=None):
 
 def _load(path):
     """The dictionary in a checkpoint; under "model" are its parameters, as rows."""
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
-    except Exception as error:  # a damaged file raises whatever its bytes lead to
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds {named[1]}" if named else "is damaged, or not a checkpoint"
-        admitted = "only tensors, numbers, texts and argparse.Namespace are read"
-        raise InputError(f"{path}: {what}: {admitted}, as others could run programs") from error
-    model = content.get("model") if isinstance(content, dict) else None
+    content = load_weights(path, more_types=[argparse.Namespace], may_be_old=True)
+    model = content.get("model")
     if not isinstance(model, dict) or not all(map(torch.is_tensor, model.values())):
         raise InputError(f"{path}: is no checkpoint of the original code: 'model' holds no tensors")
     # Training on several GPUs puts "module." before names; old versions of torch lack the count.

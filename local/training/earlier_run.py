@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from local.atomic import read_text
 from local.errors import InputError
+from local.model_files.definition import read_definition
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, WEIGHTS_PATTERN
 from local.training.checkpoints import WholeCheckpointer
 
@@ -45,7 +46,7 @@ def check_earlier_run(out_dir, yaml_path, overrides):
     yaml = YAML()
     resolved = yaml.load(resolve_references(read_text(yaml_path), overrides))
     own = {key: resolved[name] for key, name in MODEL_KEYS.items()}
-    changes = list(differences(yaml.load(read_text(Path(out_dir) / MODEL_FILE)), own))
+    changes = list(differences(yaml.load(read_definition(Path(out_dir) / MODEL_FILE)), own))
     if changes:
         lines = "\n".join(f"{name}: {before} before, {now} now" for name, before, now in changes)
         raise InputError(

@@ -14,13 +14,15 @@ normalization: cmn
 lr: 1
 log_mel: !new:local.features.LogMel
     normalization: !ref <normalization>
-extractor: !new:torch.nn.Linear [2, 2]
+extractor: !new:local.models.vgg.VGG
+    channels: [4, 8]
 """
 MODEL = """
 sample_rate: 16000
 features: !new:local.features.LogMel
     normalization: cmn
-extractor: !new:torch.nn.Linear [2, 2]
+extractor: !new:local.models.vgg.VGG
+    channels: [4, 8]
 """
 
 
