@@ -9,6 +9,7 @@ was stopped. Recordings that can't be read are listed at the end.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def main(arguments=None):
     if problems:
         print(f"{len(problems)} problems:", file=sys.stderr)
     problems.raise_if_any()
-    print(f"To train with them: --train_data_dir {options.out_dir}")
+    print(f"To train with them: --train_data_dir {shlex.quote(str(options.out_dir))}")
 
 
 def find_listed(paths, problems):

@@ -40,6 +40,19 @@ def shared_speakers(training_manifest, trials_manifest):
     return [folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=int)]
 
 
+def overlap_warning(training_manifest, trials_manifest):
+    """What to say of the speakers that `shared_speakers` finds; "" if there are none."""
+    shared = shared_speakers(training_manifest, trials_manifest)
+    if not shared:
+        return ""
+    who = "speaker seems" if len(shared) == 1 else "speakers seem"
+    names = ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else "")
+    return (
+        f"{len(shared)} training {who} to be in the trials too ({names}): the EER will look better "
+        "than it is"
+    )
+
+
 def _folders(name):
     return name.split("/")[:-1]
 

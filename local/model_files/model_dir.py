@@ -28,7 +28,7 @@ def save_weights(out_dir, content, num_to_keep=3):
     out_dir : str or Path
     content : dict
         extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent, threshold
-        (of the scores at the equal error rate).
+        (of the scores at the equal error rate), trials_digest (of those that chose the model).
     num_to_keep : int
         Files that stay, this one included.
 
@@ -93,8 +93,8 @@ def load_model(model_dir):
     Returns
     -------
     model : dict
-        sample_rate, features, extractor; and of its weights path, step, eer_percent and threshold,
-        of which the last two are None where they are not known.
+        sample_rate, features, extractor; and of its weights path, step, eer_percent, threshold and
+        trials_digest, of which the last three are None where they are not known.
 
     Raises
     ------
@@ -122,6 +122,7 @@ def load_model(model_dir):
         "step": content["step"],
         "eer_percent": content["eer_percent"],
         "threshold": content.get("threshold"),  # not in older directories
+        "trials_digest": content.get("trials_digest"),
     }
 
 

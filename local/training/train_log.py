@@ -23,18 +23,23 @@ class TrainLog:
     file_logger : speechbrain.utils.train_logger.FileTrainLogger
     make_tensorboard : callable
         Makes the TensorboardLogger when training begins.
+    warning : str
+        For the first line of the file; "" if there is nothing to warn of.
     """
 
-    def __init__(self, file_logger, make_tensorboard):
+    def __init__(self, file_logger, make_tensorboard, warning=""):
         self.file_logger = file_logger
         self.path = Path(file_logger.save_file)
         self._make_tensorboard = make_tensorboard
+        self._warning = warning
         self._tensorboard = None
 
     def open(self, is_new):
         """Called before the first epoch; a new run empties the log of an earlier one."""
         if is_new and processes.rank() == 0:
             self.path.unlink(missing_ok=True)
+            if self._warning:
+                self.path.write_text(f"warning: {self._warning}\n", encoding="utf-8")
         self._tensorboard = self._make_tensorboard()
 
     def log(self, epoch, meta, train, valid):
