@@ -1,5 +1,7 @@
 """Two manifests to the speakers in both: training on those of the trials makes the EER too low."""
 
+import os
+
 from local.data.manifest_files import read_manifest
 
 
@@ -24,16 +26,18 @@ def shared_speakers(training_manifest, trials_manifest):
     """
     trial_rows = list(read_manifest(trials_manifest))
     trial_paths = {row["wav"] for row in trial_rows}
-    speakers, shared, levels = set(), set(), []
+    speakers, shared, folders, levels = set(), set(), set(), []
     for row in read_manifest(training_manifest):
         speaker = row["spk_id"]
         speakers.add(speaker)
         if row["wav"] in trial_paths:
             shared.add(speaker)
-        _add_folders(levels, row["ID"], speaker)
+        folders.add((row["ID"].rpartition("/")[0], speaker))
+    for folder, speaker in folders:  # far fewer than utterances
+        _add_folders(levels, folder, speaker)
     level, speaker_of_folder = _speaker_level(levels, speakers)
     for row in trial_rows:
-        folders = _folders(row["ID"])
+        folders = _split(row["ID"].rpartition("/")[0])
         if level < len(folders) and folders[level] in speaker_of_folder:
             shared.add(speaker_of_folder[folders[level]])
     folder_of_speaker = {speaker: folder for folder, speaker in speaker_of_folder.items()}
@@ -53,13 +57,13 @@ def overlap_warning(training_manifest, trials_manifest):
     )
 
 
-def _folders(name):
-    return name.split("/")[:-1]
+def _split(folder):
+    return os.path.normpath(folder).split("/") if folder else []
 
 
-def _add_folders(levels, name, speaker):
+def _add_folders(levels, path, speaker):
     """Updates levels[k], the speaker of each folder at depth k; None if a folder has several."""
-    for level, folder in enumerate(_folders(name)):
+    for level, folder in enumerate(_split(path)):
         if level == len(levels):
             levels.append({})
         if levels[level].setdefault(folder, speaker) != speaker:
