@@ -30,7 +30,7 @@ def collapse_warning(scores, eer_percent):
         return ""
     return (
         f"{what}: they tell no speakers apart, and the error rates mean nothing. If a model gave "
-        "them, its embeddings are alike whoever speaks: it has collapsed."
+        "them, its embeddings are alike whoever speaks: it has collapsed, or is hardly trained."
     )
 
 

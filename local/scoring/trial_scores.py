@@ -23,8 +23,6 @@ CHOSEN = (
     "These trials chose the model: of all models of its training, it is the one with the lowest "
     "EER on them. The figures are optimistic: on other trials, expect more errors."
 )
-# In the directory of a model that was trained there.
-TRAINING_MANIFEST = "manifests/train.csv"
 
 
 class TrialScores(NamedTuple):
@@ -121,13 +119,25 @@ def with_warnings(scored, model_dir, trials_digest, manifest_path):
     manifest_path : Path
         Of the utterances of the trials.
     """
-    training = Path(model_dir, TRAINING_MANIFEST)
+    training, validation = (Path(model_dir, "manifests", f"{n}.csv") for n in ("train", "valid"))
+    chosen = CHOSEN if scored.trials.digest() == trials_digest else ""
+    if not chosen and validation.is_file():
+        chosen = _common_recordings(validation, manifest_path)
     overlap = overlap_warning(training, manifest_path) if training.is_file() else ""
-    found = [CHOSEN] if scored.trials.digest() == trials_digest else []
-    warnings = (*found, *([overlap] if overlap else []))
+    warnings = tuple(filter(None, (chosen, overlap)))
     with replacing(manifest_path.with_name(WARNINGS_FILE)) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in warnings), encoding="utf-8")
     return scored._replace(warnings=warnings)
+
+
+def _common_recordings(validation, manifest_path):
+    own, others = ({row["wav"] for row in read_manifest(p)} for p in (manifest_path, validation))
+    if own.isdisjoint(others):
+        return ""
+    return (
+        f"{len(own & others)} of {len(own)} recordings are also in the trials that chose the "
+        "model: the figures are optimistic."
+    )
 
 
 def distinct_names(paths):
