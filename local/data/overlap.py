@@ -41,7 +41,9 @@ def shared_speakers(training_manifest, trials_manifest):
         if level < len(folders) and folders[level] in speaker_of_folder:
             shared.add(speaker_of_folder[folders[level]])
     folder_of_speaker = {speaker: folder for folder, speaker in speaker_of_folder.items()}
-    return [folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=int)]
+    return [
+        folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=lambda s: (len(s), s))
+    ]
 
 
 def overlap_warning(training_manifest, trials_manifest):

@@ -125,8 +125,11 @@ def with_warnings(scored, model_dir, trials_digest, manifest_path):
         chosen = _common_recordings(validation, manifest_path)
     overlap = overlap_warning(training, manifest_path) if training.is_file() else ""
     warnings = tuple(filter(None, (chosen, overlap)))
-    with replacing(manifest_path.with_name(WARNINGS_FILE)) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in warnings), encoding="utf-8")
+    path = manifest_path.with_name(WARNINGS_FILE)
+    path.unlink(missing_ok=True)
+    if warnings:
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in warnings), encoding="utf-8")
     return scored._replace(warnings=warnings)
 
 

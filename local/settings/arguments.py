@@ -78,7 +78,8 @@ def split_settings(options, defaults, repeatable=None):
         if len(values) > 1 and not is_list and is_text(name, defaults[name]):
             raise InputError(f"--{name} {' '.join(values)}: put a value with blanks in quotes")
         for value in values if is_list else [" ".join(values)]:
-            value = _from_argument(name, new_values.get(value, value), defaults[name])
+            default = "" if len(values) > 1 and is_list else defaults[name]
+            value = _from_argument(name, new_values.get(value, value), default)
             repeated += [value] if is_list else []
             given.append((name, value if len(repeated) < 2 or not is_list else [*repeated]))
     return given, others

@@ -151,7 +151,7 @@ def check(settings, defaults):
         if tag_of(value) or name.startswith("__"):
             continue
         if name in RULES and not _allows(RULES[name], value):
-            raise InputError(f"{name} is {RULES[name]}, not {shown(value)}")
+            raise InputError(f"{name} must be {RULES[name]}, not {shown(value)}")
         if is_text(name, default) and not _is_text_value(name, value, default):
             raise InputError(
                 f"{name} is text, not {shown(value)}: in YAML files, write it in quotes"
