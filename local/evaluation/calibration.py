@@ -116,7 +116,7 @@ def load(path):
             raise ValueError(f"p_target: {p_target} is not between 0 and 1")
     except KeyError as error:
         raise InputError(f"{path}: is no calibration: {error} is missing") from error
-    except (InputError, ValueError, TypeError, AttributeError) as error:
+    except (InputError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: is no calibration: {error}") from error
     return Calibration(weights, offset, p_target, quality, content.get("learnt_on", {}))
 

@@ -141,7 +141,7 @@ def read_results(model_dir, metrics_path=None):
         metrics = json.loads(read_text(path))
         systems = metrics.get("systems", {"": metrics})
         return {name: summary | {"rows": _rows(summary)} for name, summary in systems.items()}
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: is no metrics.json of recipes/verify.py ({error!r})") from error
 
 

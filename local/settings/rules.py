@@ -83,7 +83,7 @@ RULES = {
     "validate_every": Numbers(1, 10**7, or_null=True),
     "batch_size": Numbers(1, 10**6),
     "grad_accumulation_factor": Numbers(1, 10**6),
-    "lr": Numbers(0, 100, is_whole=False, is_above=True),
+    "lr": Numbers(0, 1e30, is_whole=False, is_above=True),
     "stop_patience": Numbers(1, 10**6),
     "weight_decay": Numbers(0, 100, is_whole=False),
     "average_decay": Numbers(0, 1, is_whole=False, is_below=True),
