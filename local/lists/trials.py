@@ -72,8 +72,7 @@ class Trials:
         mixed = trials.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
             mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-        content = "\n".join([*names, f"{len(self)} {mixed.sum()}"])
-        return hashlib.sha256(content.encode()).hexdigest()
+        return hashlib.sha256("\n".join([*names, f"{mixed.sum()}"]).encode()).hexdigest()
 
 
 def read_trials(clients_path, impostors_path):
