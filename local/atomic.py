@@ -48,6 +48,8 @@ def replacing(path, flush=True):
     '{}'
     """
     path = Path(path)
+    if not path.name:
+        raise InputError(f"{path}: is a folder, but a file is to be written")
     # The process number keeps two writers apart. A file of tempfile's only its owner could read.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -23,6 +23,7 @@ if __name__ == "__main__":
 
 import logging
 import os
+import shlex
 
 import numpy as np
 
@@ -46,14 +47,20 @@ from local.scoring.cosine import group_means
 from local.scoring.quality import trial_inputs, write_quality
 from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
-from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
+from local.scoring.trial_scores import (
+    MANIFEST_FILE,
+    QUALITY_FILE,
+    from_model,
+    read_trial_scores,
+    with_warnings,
+)
 
 
 def load(model_dir, is_default):
     """The model of a directory; a missing default model is told how to train it."""
     if is_default and not weight_files(model_dir):
         files = ROOT / "recipes" / "train_vgg.py", ROOT / "hparams" / "vgg.yaml"
-        command = " ".join(["python", *map(os.path.relpath, files)])
+        command = shlex.join(["python", *map(os.path.relpath, files)])
         raise InputError(f"{model_dir}: there is no model here; train it with: {command}")
     return load_model(model_dir)
 
@@ -133,7 +140,7 @@ def score(hparams, model, output_dir, run_opts):
     scored = from_model(system.describe(), enrolment, scores, manifest, cohort_means)
     write_scores(output_dir / "scores.txt", scored.trials, scores)
     write_quality(output_dir / QUALITY_FILE, scored.trials.utterances, scored.quality)
-    return scored
+    return with_warnings(scored, hparams["model_dir"], model["trials_digest"], manifest)
 
 
 def calibrate(learnt, system, output_dir):
@@ -178,12 +185,6 @@ def results_dir(hparams):
 def check_settings(hparams, output_dir):
     """Raises an InputError for mistakes that would otherwise show only after the work."""
     system_of(hparams).check()
-    for name, lowest in (("num_crops", 0), ("cohort_size", 1)):
-        value = lowest if hparams[name] is None else hparams[name]
-        if not isinstance(value, int) or value < lowest:
-            raise InputError(f"{name} must be a number from {lowest} on, not {value!r}")
-    if not isinstance(hparams["crop_seconds"], int | float) or hparams["crop_seconds"] <= 0:
-        raise InputError(f"crop_seconds must be above 0, not {hparams['crop_seconds']!r}")
     if hparams["calibration"] and hparams["scores"]:
         path, *others = hparams["scores"]
         if others:

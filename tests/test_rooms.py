@@ -11,7 +11,8 @@ COMMON = {"errors", "atomic"}
 MAY_USE = {
     "errors": set(),
     "atomic": set(),
-    "command_line": {"machine"},
+    "command_line": {"machine", "settings"},
+    "settings": set(),
     "machine": set(),
     "audio": {"machine"},
     "lists": {"audio"},

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from local.atomic import read_text
 from local.data.manifest_files import read_manifest
+from local.data.overlap import overlap_warning
 from local.errors import InputError
 from local.evaluation.summary import summary_rows
 from local.export.jinja import template
 from local.model_files.model_dir import MODEL_FILE, best_weights
 
 MANIFEST_FILE = "manifests/train.csv"
+VALID_MANIFEST_FILE = "manifests/valid.csv"
 METRICS_FILE = "verification/metrics.json"
 # Settings that are paths, of which the card has the last part, and what it calls them.
 PATHS = {
@@ -53,8 +55,18 @@ def write_card(folder, name, trained, embedding_size, results):
         definition=(trained.folder / MODEL_FILE).read_text(encoding="utf-8").rstrip(),
         settings=training_settings(trained.settings),
         results=results,
+        warnings=warnings_of(trained.folder, results),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def warnings_of(model_dir, results):
+    """Why the figures of a model may mislead: each reason once."""
+    manifests = [model_dir / MANIFEST_FILE, model_dir / VALID_MANIFEST_FILE]
+    found = [overlap_warning(*manifests)] if all(path.is_file() for path in manifests) else []
+    for summary in results.values():
+        found += summary.get("warnings", [])
+    return [warning for warning in dict.fromkeys(found) if warning]
 
 
 def training_data(manifest_path, num_speakers, settings):

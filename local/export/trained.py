@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 # What an export keeps of the weights. The optimizer, two thirds of the file, serves only the
 # training that made it.
-KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold")
+KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold", "trials_digest")
 
 
 class Trained(NamedTuple):

@@ -12,6 +12,8 @@ from local.models.padding import Padding
 CPU_BLOCK = 8
 # Frames at once, because intermediate results take 50 times the memory of the audio.
 MAX_FRAMES = 6000
+# A frame of 20 ms at 768 kHz fits in.
+MAX_FFT_SIZE = 2**14
 # cmvn takes smaller deviations as 1, so as not to amplify a constant bin (digital silence).
 MIN_DEVIATION = 0.01
 
@@ -104,6 +106,8 @@ class LogMel(torch.nn.Module):
         super().__init__()
         if normalization not in ("cmn", "cmvn", "none"):
             raise ValueError(f"normalization is cmn, cmvn or none, not {normalization!r}")
+        if not (0 < window_size <= fft_size <= MAX_FFT_SIZE and hop > 0 < num_mels <= fft_size):
+            raise ValueError("window_size, hop, fft_size and num_mels don't go together")
         self.hop = hop
         self.fft_size = fft_size
         self.num_mels = num_mels

@@ -31,7 +31,7 @@ def save_weights(out_dir, content, num_to_keep=3):
     out_dir : str or Path
     content : dict
         extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent, threshold
-        (of the scores at the equal error rate).
+        (of the scores at the equal error rate), trials_digest (of those that chose the model).
     num_to_keep : int
         Files that stay, this one included.
 
@@ -114,8 +114,8 @@ def load_model(model_dir):
     Returns
     -------
     model : dict
-        sample_rate, features, extractor; and of its weights path, step, eer_percent and threshold,
-        of which the last two are None where they are not known.
+        sample_rate, features, extractor; and of its weights path, step, eer_percent, threshold and
+        trials_digest, of which the last three are None where they are not known.
 
     Raises
     ------
@@ -141,7 +141,9 @@ def load_model(model_dir):
         )
     model = build_definition(text, definition)
     model["extractor"].load_state_dict(content["extractor"])
-    record = {key: content.get(key) for key in ("step", "eer_percent", "threshold")}
+    record = {
+        key: content.get(key) for key in ("step", "eer_percent", "threshold", "trials_digest")
+    }
     return model | {"path": path} | record
 
 
@@ -158,7 +160,9 @@ def best_weights(model_dir):
         content = load_weights(path)
         state, eer_percent = content.get("extractor"), content.get("eer_percent")
         numbers = (content.get("step"), eer_percent or 0, content.get("threshold") or 0)
-        if not isinstance(state, dict) or not all(isinstance(n, int | float) for n in numbers):
+        is_record = all(isinstance(number, int | float) for number in numbers)
+        is_record = is_record and isinstance(content.get("trials_digest") or "", str)
+        if not is_record or not isinstance(state, dict):
             raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
         # Converted models have no EER.
         found.append((float("inf") if eer_percent is None else eer_percent, path, content))

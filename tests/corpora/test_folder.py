@@ -119,6 +119,42 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     assert folder.find_utterances(tmp_path / "in") == {"anna": ["anna/1", "anna/sub/2"]}
 
 
+def test_speakers_whose_folders_lead_to_each_other(tmp_path, caplog):
+    names = [f"{speaker}/{number}" for speaker in ("anna", "bert", "carl") for number in (1, 2)]
+    touch(tmp_path / "in", *(f"{name}.wav" for name in names))
+    for speaker, others in {"anna": "bert carl", "bert": "anna", "carl": ". .. bert"}.items():
+        for other in others.split():
+            (tmp_path / "in" / speaker / f"to{other}").symlink_to(f"../{other}")
+    (tmp_path / "in" / "anna" / "home").symlink_to(tmp_path)
+    utterances = folder.find_utterances(tmp_path / "in")
+    assert sorted(name for own in utterances.values() for name in own) == names
+    assert utterances["anna"] == ["anna/1", "anna/2"]
+    assert "they lead to folders that are taken already" in caplog.text
+    assert f"{tmp_path}/in/anna/tobert" in caplog.text
+
+
+def test_each_folder_elsewhere_is_taken_once(tmp_path, caplog):
+    touch(tmp_path, "disk/1.wav", "disk/sub/2.wav", "in/.hidden/3.wav", "in/dora/4.wav")
+    for speaker, target in (("anna", "disk"), ("bert", "disk/sub"), ("carl", "in/.hidden")):
+        (tmp_path / "in" / speaker).symlink_to(tmp_path / target)
+    assert folder.find_utterances(tmp_path / "in") == {
+        "anna": ["anna/1"], "bert": ["bert/2"], "carl": ["carl/3"], "dora": ["dora/4"],
+    }  # fmt: skip
+    assert f"taken already: {tmp_path}/in/anna/sub" in caplog.text
+
+
+def test_speakers_in_other_formats_are_counted_and_named(tmp_path, caplog, capsys):
+    touch(make_speakers(tmp_path / "in"), "anna/1.m4a", "anna/2.M4A", "bert/x/1.aiff", "spk0/9.wma")
+    touch(tmp_path / "in", "carl/notes.txt", "spk0/._1.m4a")
+    folder.find_utterances(tmp_path / "in")
+    assert "4 recordings are left out, as .aiff .m4a .wma is not read (in anna, bert, spk0)" in (
+        caplog.text
+    )
+    assert "ffmpeg" in caplog.text
+    printed = capsys.readouterr().out
+    assert f"{tmp_path}/in: 3 folders have nothing that is read: anna, bert, carl" in printed
+
+
 def test_recordings_of_nobody_are_mentioned(tmp_path, capsys):
     touch(make_speakers(tmp_path / "in"), "loose.wav")
     run(tmp_path / "in", tmp_path / "out")

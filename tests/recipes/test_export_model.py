@@ -96,7 +96,7 @@ def test_threshold_that_is_given_is_that_of_the_export(export, model_dir, tmp_pa
 
 @pytest.mark.parametrize("threshold", ["1.5", ".nan", "high", "True"])
 def test_threshold_that_is_no_cosine_is_refused(export, tmp_path, threshold):
-    assert_refused(export, tmp_path, "threshold: is a cosine, from -1 to 1", threshold=threshold)
+    assert_refused(export, tmp_path, "threshold must be a number from -1 to 1", threshold=threshold)
 
 
 def test_classifier_of_another_kind_is_left_out(export, model_dir, caplog):

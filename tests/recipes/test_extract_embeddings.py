@@ -191,8 +191,8 @@ def test_nothing_is_left_where_nothing_could_be_embedded(model_dir, tmp_path):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"layer": "last"}, "layer is one of pooled, hidden, linear, embedding, not 'last'"),
-        ({"format": "hdf5"}, "format is one of"),
+        ({"layer": "last"}, "layer must be embedding, .* or linear, not 'last'"),
+        ({"format": "hdf5"}, "format must be npz, npy, ark or csv"),
         ({"model_dir": "nowhere"}, "nowhere: no trained model here"),
     ],
 )

@@ -92,7 +92,7 @@ def test_everything_is_written(verify, drawn, capsys):
     names = {path.name for path in output_dir.iterdir() if path.suffix != ".npz"}
     pictures = {f"{n}.{end}" for n in ("det", "scores", "calibration") for end in ("png", "pdf")}
     texts = {"scores.txt", "quality.txt", "metrics.json", "report.html", "utterances.csv"}
-    assert names == pictures | texts
+    assert names == pictures | texts | {"warnings.txt"}
     printed = capsys.readouterr().out
     for key in ("eer_percent", "eer_hull_percent"):
         assert f"{metrics[key]:.3f} %" in printed
@@ -247,18 +247,24 @@ def test_a_score_file_never_replaces_itself(verified, tmp_path):
     [
         ({"backend": "lda"}, "backend is one of cosine, plda, not 'lda'"),
         ({"score_norm": "az"}, "score_norm is one of none, z, t, s, as, not 'az'"),
-        ({"top_n": 0}, "top_n must be a number from 1 on, not 0"),
-        ({"top_n": "all"}, "top_n must be a number from 1 on, not 'all'"),
-        ({"cohort_size": 0}, "cohort_size must be a number from 1 on, not 0"),
+        ({"top_n": 0}, "top_n must be a whole number from 1 to .*, not 0"),
+        ({"top_n": "all"}, "top_n must be a whole number from 1 to .*, not 'all'"),
+        ({"cohort_size": 0}, "cohort_size must be a whole number from 1 to .*, or null, not 0"),
         ({"score_norm": "s", "cohort": "none.csv"}, "none.csv: can't be read"),
         ({"score_norm": "s", "cohort_size": 1}, "scores against the cohort are the same"),
         ({"backend": "plda", "cohort_size": 6}, "PLDA of embeddings with 8 values"),
         ({"calibration": "none.json"}, "none.json"),
-        ({"p_targets": "[0.01, 1.5]"}, "p_target must be between 0 and 1, got 1.5"),
-        ({"p_targets": "high"}, "p_targets, c_miss or c_false_alarm"),
-        ({"c_miss": 0}, "costs must be above 0"),
-        ({"group_edges": 5}, "group_edges: expected"),
-        ({"duration_edges": "x"}, "duration_edges: expected ascending numbers"),
+        (
+            {"p_targets": "[0.01, 1.5]"},
+            r"p_targets must be a number above 0 and below 1, .*, not \[0.01, 1.5\]",
+        ),
+        ({"p_targets": "high"}, "p_targets must be a number above 0 and below 1"),
+        ({"p_targets": "[0.5, 0.5]"}, "p_targets: expected different priors"),
+        ({"c_miss": 0}, "c_miss must be a number above 0"),
+        ({"group_edges": 5}, "group_edges is an object"),
+        ({"duration_edges": "x"}, "duration_edges must be a number"),
+        ({"duration_edges": "[4, 2]"}, "duration_edges: expected ascending numbers"),
+        ({"group_edges": "{age: [.nan]}"}, "age: expected ascending numbers"),
         ({"bootstrap_draws": -3}, "bootstrap_draws"),
         ({"enrol_models": "none.txt"}, "none.txt: can't be read"),
         ({"speakers": "none.txt"}, "none.txt: can't be read"),
@@ -279,7 +285,7 @@ def test_wrong_settings_are_named(verify, settings, message):
         ("a/1 b/1 no 0.5", "scores.txt:2: label 'no' is neither"),
         ("a/1 b/1 nontarget nan", "scores.txt:2: score 'nan' is not a finite number"),
         ("a/1 b/1 nontarget -inf", "scores.txt:2: score '-inf' is not a finite number"),
-        ("a/1 a/3 target 0.5", "scores.txt: has only target trials"),
+        ("a/1 a/3 target 0.5", "scores.txt: has only client trials"),
     ],
 )
 def test_wrong_score_files_are_named(tmp_path, line, message):
