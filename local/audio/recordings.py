@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from local.audio.reading import EXTENSIONS
+from local.audio.finding import EXTENSIONS
 from local.errors import InputError, Problems
 
 _BLANKS = set(" \t\n\r\v\f")
@@ -38,10 +38,10 @@ def utterance_name(path):
     >>> utterance_name("anna/session.1/a.flac")
     'anna/session.1/a'
     >>> utterance_name("anna/A.WAV"), utterance_name("anna/a.wav.flac")
-    ('anna/A.WAV', 'anna/a.wav.flac')
+    ('anna/A', 'anna/a.wav.flac')
     """
     stem, extension = os.path.splitext(path)
-    is_found = extension in EXTENSIONS and not stem.lower().endswith(EXTENSIONS)
+    is_found = extension.lower() in EXTENSIONS and not stem.lower().endswith(EXTENSIONS)
     return stem if is_found else path
 
 

@@ -76,7 +76,7 @@ def read_from(path, start, stop):
 def test_a_shard_is_like_an_open_sound_file(packed):
     with PackedAudio.open(shard_of(packed)) as file:
         assert (file.frames, file.samplerate, file.channels) == (311, 16000, 1)
-        assert (file.subtype, file.name) == ("PCM_16", shard_of(packed))
+        assert (file.subtype, file.path) == ("PCM_16", shard_of(packed))
 
 
 @given(start=st.integers(0, 320), frames=st.integers(0, 320))
