@@ -46,11 +46,14 @@ def check_audio(path):
     or if it holds NaN or infinite samples. The message names the audio file; the caller adds the
     list that mentions it, and the line.
     """
+    path = os.fspath(path)
     _check_is_file(path)
     layout = wav.read_layout(path)
-    info = _pcm_wav_info(path, layout) if layout else None
-    if info:
-        return info
+    if layout:
+        _check_wav(path, layout)
+        info = _pcm_wav_info(path, layout)
+        if info:
+            return info
     with open_recording(path) as file:
         num_samples = _whole_length(file, layout)
         if file.subtype in _FLOAT_CODED:
@@ -85,7 +88,7 @@ def _pcm_wav_info(path, layout):
     Its header is read here in a fraction of the time of soundfile.
     """
     pcm = layout.pcm_format()
-    if not pcm or layout.missing_bytes or layout.extra_bytes:
+    if not pcm:
         return None
     num_channels, sample_rate, block = pcm
     num_samples = layout.num_bytes // block
@@ -98,8 +101,6 @@ def _pcm_wav_info(path, layout):
 def _whole_length(file, layout):
     """The number of samples, once it is known that these are all, and that they can be read."""
     path, num_samples = file.path, file.frames
-    if layout:
-        _check_wav(file, layout)
     if num_samples >= _LENGTH_UNKNOWN:
         raise InputError(f"{path} doesn't say in its header how long it is: encode it again")
     if file.format == "MP3":
@@ -109,6 +110,8 @@ def _whole_length(file, layout):
     if file.format == "NIST" and num_samples < _nist_num_samples(path):
         raise _truncated(path)
     if num_samples <= 0:
+        if layout and layout.extra_bytes:
+            raise _unfinished(path, layout)
         raise InputError(f"{path} has 0 samples")
     if not file.seekable():
         raise InputError(
@@ -135,16 +138,20 @@ def _ffmpeg(path, options="", extension=None, before=""):
     return f" with: ffmpeg {before}-i {shlex.quote(path)} {options}{' ' * bool(options)}{new}"
 
 
-def _check_wav(file, layout):
+def _check_wav(path, layout):
     if layout.missing_bytes > 1:  # some programs count the byte that pads to an even size
-        raise _truncated(file.path)
-    # Of a file that was never closed, libsndfile finds the length by itself.
-    if layout.extra_bytes and (layout.num_bytes or not file.frames):
-        command = _ffmpeg(file.path, "-c copy", before="-ignore_length 1 ")
-        raise InputError(
-            f"{file.path} has an unfinished header: it speaks of {layout.num_bytes} bytes of "
-            f"samples, and {layout.extra_bytes} more follow: repair it{command}"
-        )
+        raise _truncated(path)
+    # Of some files that were never closed, of 0 bytes by the header, libsndfile reads all.
+    if layout.extra_bytes and layout.num_bytes:
+        raise _unfinished(path, layout)
+
+
+def _unfinished(path, layout):
+    return InputError(
+        f"{path} has an unfinished header: it speaks of {layout.num_bytes} bytes of samples, and "
+        f"{layout.extra_bytes} more follow: "
+        f"repair it{_ffmpeg(path, '-c copy', before='-ignore_length 1 ')}"
+    )
 
 
 def _check_ogg(file):
@@ -171,26 +178,29 @@ def _has_last_page(path):
 
 
 def _mp3_length(file):
+    """The number of samples of all frames, if libsndfile gives all of them."""
     stream = mp3.read_stream(file.path)
     if stream is None:
         raise InputError(f"{file.path} is damaged: it has no frames of MP3")
+    repair = f"repair it{_ffmpeg(file.path, '-map 0:a -c copy')}"
     if not stream.is_all:
         raise InputError(
-            f"{file.path} is damaged after {stream.num_frames} frames, and goes on: "
-            f"repair it{_ffmpeg(file.path, '-map 0:a -c copy')}"
+            f"{file.path} is damaged after {stream.num_frames} frames, and goes on: {repair}"
         )
     num_samples = stream.num_frames * stream.samples_per_frame
-    if stream.noted_frames is None and file.frames >= num_samples:
-        return num_samples
-    if stream.noted_frames == stream.num_frames:
-        return file.frames
-    if (stream.noted_frames or 0) > stream.num_frames:
+    noted = stream.noted_frames
+    if noted is not None and noted > stream.num_frames:
         raise _truncated(file.path)
-    says = "doesn't say" if stream.noted_frames is None else "says wrongly"
-    raise InputError(
-        f"{file.path} {says} in its header how long it is ({num_samples / file.samplerate:.2f} s): "
-        f"repair it{_ffmpeg(file.path, '-map 0:a -c copy')}"
-    )
+    if noted == stream.num_frames:
+        num_samples = file.frames
+    elif noted is not None or file.frames < num_samples:
+        seconds = num_samples / file.samplerate
+        raise InputError(
+            f"{file.path} has {seconds:.2f} s, and its header doesn't say so: {repair}"
+        )
+    if not stream.is_plain and not _can_read_all(file, num_samples):
+        raise InputError(f"{file.path} is damaged at its beginning: {repair}")
+    return num_samples
 
 
 def _nist_num_samples(path):
@@ -206,6 +216,13 @@ def _can_read_end(file, num_samples):
         return len(file.read(count, dtype="int16")) == count
     except soundfile.SoundFileError:
         return False
+
+
+def _can_read_all(file, num_samples):
+    """For files so odd that reading the end proves nothing."""
+    file.seek(0)
+    blocks = file.blocks(_SAMPLES_PER_BLOCK, dtype="int16")
+    return sum(map(len, blocks)) >= num_samples
 
 
 def _check_samples(file):

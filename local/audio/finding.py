@@ -33,12 +33,18 @@ def find_file(data_dir, name, extensions=EXTENSIONS):
         The path, and what the system says of it.
     """
     path = os.path.join(data_dir, name)
-    paths = [path + extension for extension in extensions]
-    if path.lower().endswith(extensions):
-        paths.insert(0, path)
-    elif extensions is EXTENSIONS:
-        paths.append(path)
-    return _first(paths) or _first(_respelled(paths))
+    return _first(_spelled(path, extensions)) or _first(_respelled(path, extensions))
+
+
+def _spelled(path, extensions):
+    """The paths to try, one by one, as the first is right nearly always."""
+    is_known = path.lower().endswith(extensions)
+    if is_known:
+        yield path
+    for extension in extensions:
+        yield path + extension
+    if extensions is EXTENSIONS and not is_known:
+        yield path
 
 
 def _first(paths):
@@ -52,10 +58,11 @@ def _first(paths):
     return None
 
 
-def _respelled(paths):
-    """Paths of one folder as they are written on the disk."""
-    folder = _folder(os.path.dirname(paths[0]))
-    return [_entry(folder, os.path.basename(path)) for path in paths]
+def _respelled(path, extensions):
+    """The same paths, as they are written on the disk."""
+    folder, name = os.path.split(path)
+    folder = _folder(folder)
+    return (_entry(folder, name) for name in _spelled(name, extensions))
 
 
 def _folder(path):

@@ -1,11 +1,11 @@
 """FLAC files to the sample with which their last frame ends, whatever the header says."""
 
+import functools
 import os
 import re
 
 _STREAM_INFO_BYTES = 42
-_NUM_TAIL_BYTES = 1 << 16
-_MAX_TAIL_BYTES = 1 << 22
+_TAIL_BYTES = 1 << 18
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
 _MAX_HEADER_BYTES = 16
 # Sizes of a block by their code, but for those that follow in a byte or two.
@@ -15,12 +15,22 @@ _SIZE_IN_BYTES = {6: 1, 7: 2}
 _RATE_IN_BYTES = {12: 1, 13: 2, 14: 2}
 
 
+def _shifted(crc):
+    for _ in range(8):
+        crc = crc << 1 ^ (0x107 if crc & 0x80 else 0)
+    return crc
+
+
+_CRC8 = bytes(map(_shifted, range(256)))
+
+
 def last_sample(path):
     """How many samples (a channel) the frames of a FLAC file have; None if that can't be said."""
     with open(path, "rb") as file:
         info = file.read(_STREAM_INFO_BYTES)
         max_frame = int.from_bytes(info[15:18]) if info[:4] == b"fLaC" else 0
-        size = min(max(_NUM_TAIL_BYTES, 3 * max_frame), _MAX_TAIL_BYTES)
+        # Two whole frames, at least, and tags after them.
+        size = min(3 * max_frame or _TAIL_BYTES, _TAIL_BYTES)
         file.seek(-min(size, os.fstat(file.fileno()).st_size), os.SEEK_END)
         tail = file.read()
     headers = (
@@ -66,9 +76,4 @@ def _frame(header):
 
 def _crc8(values):
     """0 for bytes that end with the CRC of those before."""
-    crc = 0
-    for byte in values:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc << 1 ^ (0x107 if crc & 0x80 else 0)
-    return crc
+    return functools.reduce(lambda crc, byte: _CRC8[crc ^ byte], values, 0)

@@ -41,6 +41,7 @@ class Stream(NamedTuple):
     num_frames: int  # without the one that holds the number
     noted_frames: int | None  # the number of frames that the first one notes
     samples_per_frame: int
+    is_plain: bool  # whether it begins right after the tags: the decoder then begins there, too
     is_all: bool  # whether no more frames follow after others, or after damage
 
 
@@ -54,12 +55,13 @@ def read_stream(path):
         head = os.pread(descriptor, _XING_WITHIN, start)
         lengths, samples_per_frame = _kind(head[:3])
         num_frames, end = _follow(descriptor, start, lengths)
+        is_plain = start == _after_tags(descriptor)
         is_all = _search(descriptor, end) is None
     noted, xing = None, _XING.search(head)
     if xing:
         num_frames -= 1
         noted = int.from_bytes(xing[2]) if xing[1][0] & _XING_FRAMES else None
-    return Stream(num_frames, noted, samples_per_frame, is_all)
+    return Stream(num_frames, noted, samples_per_frame, is_plain, is_all)
 
 
 def first_frame(path):

@@ -90,6 +90,17 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
         return _to_int16(_resample(samples, rate, sample_rate)[:num_samples])
 
 
+def is_silent(samples):
+    """Whether a recording is digital silence: all samples are alike, as no microphone gives them.
+
+    Example
+    -------
+    >>> is_silent(np.zeros(16000, np.int16)), is_silent(np.array([0, 0, 1], np.int16))
+    (True, False)
+    """
+    return bool(np.all(samples == samples[:1]))
+
+
 def cut_chunk(values, length, rng):
     """A random chunk of samples (or frames) that are in memory already; see `read_chunk`.
 
@@ -107,7 +118,8 @@ def cut_chunk(values, length, rng):
 
 def _opened(path):
     """The open file: packed audio or any other."""
-    return PackedAudio.open(path) or open_recording(path, ": was it changed since it was checked?")
+    hint = ": it is damaged, or was changed since it was checked"
+    return PackedAudio.open(path) or open_recording(path, hint)
 
 
 def _resampled_blocks(file, start, stop, sample_rate):

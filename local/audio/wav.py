@@ -16,6 +16,8 @@ _BLOCK_BYTES = 1 << 20
 _SIZE_UNKNOWN = 0x7FFF0000
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _PCM_GUID = b"\1\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"
+# With these, another recording begins.
+_NEVER_LAST = (b"RIFF", b"fmt ", b"data")
 # What may stand after the last chunk: tags of other formats, and a few bytes.
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 _FEW_BYTES = 16
@@ -81,8 +83,8 @@ def _chunks(descriptor, position, size):
 
 
 def _extra_bytes(descriptor, position, size):
-    for _, start, num_bytes in _chunks(descriptor, position, size):
-        if start + num_bytes > size:
+    for name, start, num_bytes in _chunks(descriptor, position, size):
+        if start + num_bytes > size or name in _NEVER_LAST:
             break
         position = start + num_bytes + (num_bytes & 1)
     extra = size - position
