@@ -176,9 +176,8 @@ def _read_on(file, start, length):
 def _factors(from_rate, to_rate):
     """(up, down), the ratio of the rates as a fraction.
 
-    The filter has twenty samples for each unit of the larger one. So 44,101 Hz is taken for
-    44,100.007 Hz: a clock of quartz is more often off by more than the 63 millionths that the most
-    unfortunate rate is changed by.
+    The filter is as long as twenty of the larger one. So 44,101 Hz is taken for 44,101.01 Hz; no
+    rate is changed by more than 125 millionths, and none of the usual ones at all.
     """
     ratio = Fraction(to_rate, from_rate)
     if ratio > 1:
