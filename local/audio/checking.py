@@ -47,8 +47,11 @@ def check_audio(path):
     list that mentions it, and the line.
     """
     path = os.fspath(path)
-    _check_is_file(path)
-    layout = wav.read_layout(path)
+    size = _file_size(path)
+    try:
+        layout = wav.read_layout(path, size)
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
     if layout:
         _check_wav(path, layout)
         info = _pcm_wav_info(path, layout)
@@ -69,7 +72,7 @@ def length_problem(path, info, min_seconds):
     return f"{path} is too short: {seconds:.3g} s, at least {min_seconds:g} s are needed"
 
 
-def _check_is_file(path):
+def _file_size(path):
     try:
         status = os.stat(path)
     except OSError as error:
@@ -80,6 +83,7 @@ def _check_is_file(path):
         raise InputError(f"{path} is a pipe or device, not an audio file")
     if status.st_size == 0:
         raise InputError(f"{path} is an empty file (0 bytes)")
+    return status.st_size
 
 
 def _pcm_wav_info(path, layout):
@@ -120,9 +124,9 @@ def _whole_length(file, layout):
         )
     if not _can_read_end(file, num_samples):
         raise InputError(f"{path} is truncated or damaged: its end can't be read")
-    if file.format == "FLAC" and (flac.last_sample(path) or 0) > num_samples:
+    if file.format == "FLAC" and flac.last_sample(path) not in (None, num_samples):
         raise InputError(
-            f"{path} has more samples than its header says: encode it again{_ffmpeg(path)}"
+            f"{path} has other samples than its header says: encode it again{_ffmpeg(path)}"
         )
     return num_samples
 

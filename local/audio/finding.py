@@ -33,7 +33,8 @@ def find_file(data_dir, name, extensions=EXTENSIONS):
         The path, and what the system says of it.
     """
     path = os.path.join(data_dir, name)
-    return _first(_spelled(path, extensions)) or _first(_respelled(path, extensions))
+    spelled, respelled = _spelled(path, extensions), _respelled(path, extensions)
+    return _first(spelled, extensions) or _first(respelled, extensions)
 
 
 def _spelled(path, extensions):
@@ -47,13 +48,14 @@ def _spelled(path, extensions):
         yield path
 
 
-def _first(paths):
+def _first(paths, extensions):
     for path in paths:
         try:
             status = os.stat(path)
         except (OSError, ValueError):  # the latter for characters that no path has
             continue
-        if not stat.S_ISDIR(status.st_mode):
+        # A folder may have the name of a recording, but for the extension.
+        if not stat.S_ISDIR(status.st_mode) or path.lower().endswith(extensions):
             return path, status
     return None
 

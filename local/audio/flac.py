@@ -36,23 +36,14 @@ def last_sample(path):
     headers = (
         _frame(tail[m.start() : m.start() + _MAX_HEADER_BYTES]) for m in _SYNC.finditer(tail)
     )
-    end, before = None, None
-    for header in filter(None, headers):
-        end = _end(before, header) or end
-        before = header
+    end, sizes = None, {}  # the size of the block before the one of a number
+    for is_variable, number, size in filter(None, headers):
+        if number == 0:
+            end = size
+        elif number in sizes:  # others only look like a header
+            end = size + (number if is_variable else number * sizes[number])
+        sizes[number + (size if is_variable else 1)] = size
     return end
-
-
-def _end(before, header):
-    """The sample after a frame that follows the one before; None if it does not."""
-    is_variable, number, size = header
-    if is_variable:
-        is_next = number == 0 if before is None else number == before[1] + before[2]
-        return number + size if is_next else None
-    if number == 0:
-        return size
-    is_next = before is not None and number == before[1] + 1
-    return number * before[2] + size if is_next else None
 
 
 def _frame(header):

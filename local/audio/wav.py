@@ -9,6 +9,9 @@ _FORM = struct.Struct("<4sI4s")
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 _FORMAT_BYTES = 40
+# Of RF64, which is for more than 4 GB: the size of the file, and that of the samples.
+_LONG_SIZES = struct.Struct("<QQ")
+_SIZE_IS_LONG = 0xFFFFFFFF
 _MAX_CHUNKS = 1000
 _NAME = re.compile(rb"[ -~]{4}")
 _BLOCK_BYTES = 1 << 20
@@ -40,19 +43,22 @@ class Layout(NamedTuple):
         return (channels, rate, block) if tag == _PCM and is_usual and block else None
 
 
-def read_layout(path):
-    """The Layout of a WAV file; None for other files, and what only libsndfile understands."""
+def read_layout(path, size):
+    """The Layout of a WAV file of a size in bytes; None for other files, or damaged ones."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        size = os.fstat(descriptor).st_size
         head = os.pread(descriptor, _FORM.size, 0)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
             return None
-        coding = b""
+        coding, long_size = b"", None
         for name, start, num_bytes in _chunks(descriptor, _FORM.size, size):
+            if name == b"ds64" and num_bytes >= _LONG_SIZES.size:
+                _, long_size = _LONG_SIZES.unpack(os.pread(descriptor, _LONG_SIZES.size, start))
             if name == b"fmt ":
                 coding = os.pread(descriptor, min(num_bytes, _FORMAT_BYTES), start)
             if name == b"data" and len(coding) >= _FORMAT.size:
+                is_long = long_size is not None and num_bytes == _SIZE_IS_LONG
+                num_bytes = long_size if is_long else num_bytes
                 return _layout(descriptor, coding, start, num_bytes, size)
         return None
     finally:

@@ -34,7 +34,7 @@ def test_the_last_sample(tmp_path, num_samples, channels, subtype):
 @pytest.mark.parametrize("length", [1, 4096, 20_000, 49_999])
 def test_more_samples_than_the_header_says(tmp_path, length):
     path = with_length(write(tmp_path / "a.flac", 50_000), length)
-    with pytest.raises(InputError, match="a.flac has more samples than its header says: encode"):
+    with pytest.raises(InputError, match="a.flac has other samples than its header says: encode"):
         check_audio(path)
 
 
@@ -42,6 +42,14 @@ def test_more_samples_than_the_header_says(tmp_path, length):
 def test_fewer_samples_than_the_header_says(tmp_path, length):
     path = with_length(write(tmp_path / "a.flac", 50_000), length)
     with pytest.raises(InputError, match="a.flac is truncated"):
+        check_audio(path)
+
+
+def test_one_recording_after_another(tmp_path):
+    other = write(tmp_path / "b.flac", 30_000).read_bytes()
+    path = write(tmp_path / "a.flac", 50_000)
+    path.write_bytes(path.read_bytes() + other)
+    with pytest.raises(InputError, match="a.flac (is truncated or damaged|has other samples)"):
         check_audio(path)
 
 

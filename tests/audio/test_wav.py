@@ -27,6 +27,10 @@ def write(folder, riff=None, data=None, after=b"", subtype="PCM_16"):
     return path
 
 
+def layout_of(path):
+    return read_layout(path, path.stat().st_size)
+
+
 @pytest.mark.parametrize("riff", [0, 24, 36, 0xFFFFFFFF, None])
 @pytest.mark.parametrize("data", [0, 2, NUM_BYTES // 2])
 def test_an_unfinished_header_is_said_to_be_one(tmp_path, riff, data):
@@ -77,12 +81,23 @@ def test_forms_of_pcm(tmp_path, audio_format, subtype, channels):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros((10, channels)), 8000, subtype, format=audio_format)
     info = soundfile.info(path)
-    num_channels, rate, block = read_layout(path).pcm_format()
+    num_channels, rate, block = layout_of(path).pcm_format()
     assert (num_channels, rate) == (info.channels, info.samplerate)
-    assert read_layout(path).num_bytes == 10 * block
+    assert layout_of(path).num_bytes == 10 * block
 
 
 def test_other_files_have_no_layout(tmp_path):
     for name in ("a.flac", "a.aiff", "a.au"):
         soundfile.write(tmp_path / name, np.zeros(10), 8000)
-        assert read_layout(tmp_path / name) is None
+        assert layout_of(tmp_path / name) is None
+
+
+def test_the_long_sizes_of_rf64(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.ones(1000), 16000, "PCM_16", format="RF64")
+    assert check_audio(path).num_samples == 1000
+    content = path.read_bytes()
+    place = content.index(b"ds64") + 16
+    path.write_bytes(content[:place] + struct.pack("<Q", 500) + content[place + 8 :])
+    with pytest.raises(InputError, match="it speaks of 500 bytes of samples, and 1500 more follow"):
+        check_audio(path)
