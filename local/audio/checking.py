@@ -24,6 +24,7 @@ _OGG_CUT = "Last page lacks an end-of-stream bit"
 _OGG_MORE = "Junk after the last page"
 _OGG_LAST_PAGE = re.compile(rb"OggS\0[\4-\7].{20}(.)", re.DOTALL)
 _NIST_COUNT = re.compile(rb"^sample_count -i (\d+)", re.MULTILINE)
+_NIST_CODING = re.compile(rb"^sample_coding -s\d+ \w", re.MULTILINE)
 _NIST_HEADER_BYTES = 1024
 # libsndfile's length of FLAC that was written to a pipe is the largest number there is.
 _LENGTH_UNKNOWN = 1 << 62
@@ -111,8 +112,8 @@ def _whole_length(file, layout):
         num_samples = _mp3_length(file)
     elif file.format == "OGG":
         _check_ogg(file)
-    if file.format == "NIST" and num_samples < _nist_num_samples(path):
-        raise _truncated(path)
+    elif file.format == "NIST":
+        _check_nist(file)
     if num_samples <= 0:
         if layout and layout.extra_bytes:
             raise _unfinished(path, layout)
@@ -207,10 +208,15 @@ def _mp3_length(file):
     return num_samples
 
 
-def _nist_num_samples(path):
-    with open(path, "rb") as file:
-        count = _NIST_COUNT.search(file.read(_NIST_HEADER_BYTES))
-    return int(count[1]) if count else 0
+def _check_nist(file):
+    with open(file.path, "rb") as content:
+        header = content.read(_NIST_HEADER_BYTES)
+    count = _NIST_COUNT.search(header)
+    if count and file.frames < int(count[1]):
+        raise _truncated(file.path)
+    # libsndfile reads the same file one time, and not the next.
+    if b"sample_coding" in header and not _NIST_CODING.search(header):
+        raise InputError(f"{file.path} has a damaged header: its sample_coding can't be read")
 
 
 def _can_read_end(file, num_samples):

@@ -33,9 +33,15 @@ class Layout(NamedTuple):
     num_bytes: int  # of the samples, as far as the file has them
     missing_bytes: int  # that the header promises and the file lacks
     extra_bytes: int  # of the file after all chunks, if they aren't tags or zeros
+    is_long: bool  # RF64
 
     def pcm_format(self):
-        """(channels, rate in Hz, bytes of all channels of a sample) of PCM; None for others."""
+        """(channels, rate in Hz, bytes of all channels of a sample) of PCM; None for others.
+
+        Also None for RF64, of whose header libsndfile demands more than what is known here.
+        """
+        if self.is_long:
+            return None
         tag, channels, rate, byte_rate, block, bits = _FORMAT.unpack_from(self.coding)
         if tag == _EXTENSIBLE and self.coding[24:] == _PCM_GUID:
             tag = _PCM
@@ -57,23 +63,25 @@ def read_layout(path, size):
             if name == b"fmt ":
                 coding = os.pread(descriptor, min(num_bytes, _FORMAT_BYTES), start)
             if name == b"data" and len(coding) >= _FORMAT.size:
-                is_long = long_size is not None and num_bytes == _SIZE_IS_LONG
-                num_bytes = long_size if is_long else num_bytes
-                return _layout(descriptor, coding, start, num_bytes, size)
+                if long_size is not None and num_bytes == _SIZE_IS_LONG:
+                    num_bytes = long_size
+                counts = _counts(descriptor, start, num_bytes, size)
+                return Layout(coding, *counts, is_long=head[:4] == b"RF64")
         return None
     finally:
         os.close(descriptor)
 
 
-def _layout(descriptor, coding, start, num_bytes, size):
+def _counts(descriptor, start, num_bytes, size):
+    """Bytes that are there, missing and too many, of samples from a byte on."""
     there = size - start
     if num_bytes > there:
         is_unknown = num_bytes >= _SIZE_UNKNOWN
-        return Layout(coding, there, 0 if is_unknown else num_bytes - there, 0)
+        return there, 0 if is_unknown else num_bytes - there, 0
     end = start + num_bytes
     # A chunk of an odd size is padded to an even one, but not by all programs.
     extra = min(_extra_bytes(descriptor, end + pad, size) for pad in {0, num_bytes & 1})
-    return Layout(coding, num_bytes, 0, extra)
+    return num_bytes, 0, extra
 
 
 def _chunks(descriptor, position, size):
