@@ -9,8 +9,7 @@ _FORM = struct.Struct("<4sI4s")
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 _FORMAT_BYTES = 40
-# Of RF64, which is for more than 4 GB: the size of the file, and that of the samples.
-_LONG_SIZES = struct.Struct("<QQ")
+# In RF64, which is for more than 4 GB: the size has 64 bits, and stands in the chunk "ds64".
 _SIZE_IS_LONG = 0xFFFFFFFF
 _MAX_CHUNKS = 1000
 _NAME = re.compile(rb"[ -~]{4}")
@@ -58,8 +57,8 @@ def read_layout(path, size):
             return None
         coding, long_size = b"", None
         for name, start, num_bytes in _chunks(descriptor, _FORM.size, size):
-            if name == b"ds64" and num_bytes >= _LONG_SIZES.size:
-                _, long_size = _LONG_SIZES.unpack(os.pread(descriptor, _LONG_SIZES.size, start))
+            if name == b"ds64":
+                long_size = int.from_bytes(os.pread(descriptor, 8, start + 8), "little")
             if name == b"fmt ":
                 coding = os.pread(descriptor, min(num_bytes, _FORMAT_BYTES), start)
             if name == b"data" and len(coding) >= _FORMAT.size:

@@ -101,3 +101,14 @@ def test_the_long_sizes_of_rf64(tmp_path):
     path.write_bytes(content[:place] + struct.pack("<Q", 500) + content[place + 8 :])
     with pytest.raises(InputError, match="it speaks of 500 bytes of samples, and 1500 more follow"):
         check_audio(path)
+
+
+@pytest.mark.parametrize("audio_format", ["WAV", "WAVEX", "RF64"])
+def test_the_beginning_of_a_file_is_no_recording(tmp_path, audio_format):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.ones(1000), 16000, "PCM_16", format=audio_format)
+    content = path.read_bytes()
+    for num_bytes in range(1, 120):
+        path.write_bytes(content[:num_bytes])
+        with pytest.raises(InputError, match="a.wav"):
+            check_audio(path)
