@@ -60,6 +60,8 @@ def read_layout(path, size):
             if name == b"ds64":
                 long_size = int.from_bytes(os.pread(descriptor, 8, start + 8), "little")
             if name == b"fmt ":
+                if coding:
+                    return None
                 coding = os.pread(descriptor, min(num_bytes, _FORMAT_BYTES), start)
             if name == b"data" and len(coding) >= _FORMAT.size:
                 if long_size is not None and num_bytes == _SIZE_IS_LONG:
