@@ -26,13 +26,14 @@ BATCH_SAMPLES = 32_000_000
 
 
 class Source(NamedTuple):
-    """A recording to pack under a name, and how many samples it will have there."""
+    """A recording to pack under a name, how many samples it has, and will have there."""
 
     name: str
     place: tuple
     path: str
     size: int
     mtime_ns: int
+    num_source_samples: int
     num_samples: int
 
 
@@ -126,7 +127,7 @@ def _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress
             problems.add(*place, audio.problem)
         else:
             length = -(-audio.info.num_samples * sample_rate // audio.info.sample_rate)
-            sources.append(Source(name, place, *audio[:3], length))
+            sources.append(Source(name, place, *audio[:3], audio.info.num_samples, length))
     return sources
 
 
@@ -193,7 +194,7 @@ def _write_shard(path, sources, metadata, decode, problems):
 def _read(source, sample_rate):
     """The samples, or the message of what is wrong."""
     try:
-        return read_audio(source.path, sample_rate=sample_rate)
+        return read_audio(source.path, 0, source.num_source_samples, sample_rate)
     except (InputError, OSError) as error:
         return str(error)
 

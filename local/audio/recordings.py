@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from local.audio.reading import EXTENSIONS
+from local.audio.finding import EXTENSIONS
 from local.errors import InputError, Problems
 
 logger = logging.getLogger(__name__)
@@ -52,10 +52,10 @@ def utterance_name(path):
     >>> utterance_name("anna/session.1/a.flac")
     'anna/session.1/a'
     >>> utterance_name("anna/A.WAV"), utterance_name("anna/a.wav.flac")
-    ('anna/A.WAV', 'anna/a.wav.flac')
+    ('anna/A', 'anna/a.wav.flac')
     """
     stem, extension = os.path.splitext(path)
-    is_found = extension in EXTENSIONS and not stem.lower().endswith(EXTENSIONS)
+    is_found = extension.lower() in EXTENSIONS and not stem.lower().endswith(EXTENSIONS)
     return stem if is_found else path
 
 

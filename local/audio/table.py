@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from local.atomic import replacing
 from local.audio.checking import AudioInfo, check_audio
-from local.audio.reading import EXTENSIONS, candidate_paths
+from local.audio.finding import EXTENSIONS, find_file
 from local.errors import InputError
 
 # Raise it whenever check_audio finds something new: all files are then checked again.
-_VERSION = 1
+_VERSION = 2
 _NUM_FACTS = 5
 _FILES_PER_BLOCK = 256
 # Threads pay where they wait for a disk. With audio in the system's cache, they only hinder each
@@ -139,17 +139,16 @@ def missing_problem(name, data_dir, kind=AUDIO):
 
 
 def _examine(name, data_dir, table, kind):
-    for path in candidate_paths(data_dir, name, kind.extensions):
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
-        stamp = status.st_size, status.st_mtime_ns
-        facts = table.get(path)
-        if facts and facts[:2] == stamp:
-            return Audio(path, *stamp, AudioInfo(*facts[2:]))
-        try:
-            return Audio(path, *stamp, kind.check(path), is_new=True)
-        except InputError as error:
-            return Audio(path, problem=str(error))
-    return Audio(os.path.join(data_dir, name), problem=missing_problem(name, data_dir, kind))
+    found = find_file(data_dir, name, kind.extensions)
+    if found is None:
+        problem = missing_problem(name, data_dir, kind)
+        return Audio(os.path.join(data_dir, name), problem=problem)
+    path, status = found
+    stamp = status.st_size, status.st_mtime_ns
+    facts = table.get(path)
+    if facts and facts[:2] == stamp:
+        return Audio(path, *stamp, AudioInfo(*facts[2:]))
+    try:
+        return Audio(path, *stamp, kind.check(path), is_new=True)
+    except InputError as error:
+        return Audio(path, problem=str(error))

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from local.atomic import writing
 from local.audio.checking import check_audio, length_problem
-from local.audio.reading import candidate_paths, read_audio
+from local.audio.finding import find_file
+from local.audio.reading import read_audio
 from local.audio.recordings import utterance_name
 from local.audio.table import missing_problem
 from local.errors import InputError
@@ -65,16 +66,17 @@ class FeatureExtractor(NamedTuple):
 
         Raises an InputError if the recording can't be found or read, or is too short.
         """
-        candidates = candidate_paths(job.data_dir, job.name)
-        audio = next(filter(os.path.exists, candidates), None)
-        if audio is None:
+        found = find_file(job.data_dir, job.name)
+        if found is None:
             raise InputError(missing_problem(job.name, job.data_dir))
-        if self._is_finished(job.path, audio):
+        audio, status = found
+        if self._is_finished(job.path, status.st_mtime_ns):
             return "kept"
-        too_short = length_problem(audio, check_audio(audio), self.min_seconds)
+        info = check_audio(audio)
+        too_short = length_problem(audio, info, self.min_seconds)
         if too_short:
             raise InputError(too_short)
-        samples = torch.from_numpy(read_audio(audio, sample_rate=self.sample_rate))
+        samples = torch.from_numpy(read_audio(audio, 0, info.num_samples, self.sample_rate))
         with torch.inference_mode():
             log_mel = self.log_mel.log_mel(samples[None])[0][0]
         with writing(job.path):
@@ -82,10 +84,10 @@ class FeatureExtractor(NamedTuple):
         write_features(job.path, log_mel.numpy(), self.dtype)
         return "written"
 
-    def _is_finished(self, path, audio):
+    def _is_finished(self, path, audio_mtime_ns):
         """Whether features of this kind are there, whole and newer than the audio."""
         try:
-            if path.stat().st_mtime_ns < os.stat(audio).st_mtime_ns:
+            if path.stat().st_mtime_ns < audio_mtime_ns:
                 return False
             check_features(path, self.log_mel.num_mels, frame_rate=1)
             return path.suffix == PICKLE or read_features(path, 0, 1).dtype == np.dtype(self.dtype)
