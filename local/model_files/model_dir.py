@@ -93,8 +93,8 @@ def load_model(model_dir):
     Returns
     -------
     model : dict
-        sample_rate, features, extractor; and of its weights path, step, eer_percent and threshold,
-        of which the last two are None where they are not known.
+        sample_rate, features, extractor; the path of their definition; and of the weights path,
+        step, eer_percent and threshold, of which the last two are None where they are not known.
 
     Raises
     ------
@@ -119,6 +119,7 @@ def load_model(model_dir):
         ) from error
     return model | {
         "path": weights[-1],
+        "definition": definition,
         "step": content["step"],
         "eer_percent": content["eer_percent"],
         "threshold": content.get("threshold"),  # not in older directories
