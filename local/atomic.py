@@ -66,7 +66,9 @@ def replacing(path, flush=True, folder=None):
                 flush_to_disk(temporary)
             os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        # On a read-only file system, even a missing file can't be deleted.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def refuse_existing(folder):

@@ -37,8 +37,9 @@ def save_weights(out_dir, content, num_to_keep=3):
     path : Path
     """
     path = Path(out_dir) / WEIGHTS_PATTERN.replace("*", f"{content['step']:08d}")
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    # Of a path, torch.save would write the name into the file, and it is another one each time.
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        torch.save(content, file)
     for old in weight_files(out_dir)[:-num_to_keep]:
         old.unlink()
     return path

@@ -61,7 +61,8 @@ def steer(script, place, count, action, rank="0"):
         if len(calls) == count:
             if place == "writing":  # half of the file
                 function(*arguments, **keywords)
-                os.truncate(arguments[1], os.path.getsize(arguments[1]) // 2)
+                path = getattr(arguments[1], "name", arguments[1])
+                os.truncate(path, os.path.getsize(path) // 2)
             if action == "fail":
                 raise ZeroDivisionError("a mistake in the recipe")
             os.kill(os.getpid(), signal.Signals[action])
