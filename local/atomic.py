@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import glob
+import logging
 import os
 import re
 import secrets
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 from local.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 # A process that was killed a moment ago, for example by torchrun, may still be going.
 PATIENCE_SECONDS = 3.0
@@ -146,7 +149,7 @@ def lock_folder(folder, patience=PATIENCE_SECONDS):
     """
     path, key = Path(folder) / _LOCK, os.path.realpath(folder)
     is_ours = key in _held and _is_at(path, _held[key])
-    deadline = time.monotonic() + patience
+    deadline, has_told = time.monotonic() + patience, False
     while not is_ours:
         with writing(folder):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +165,9 @@ def lock_folder(folder, patience=PATIENCE_SECONDS):
                 f"{folder}: another run is writing here. Wait for its end, stop it, or write to "
                 "another place"
             )
+        if patience > PATIENCE_SECONDS and not has_told:
+            logger.warning(f"{folder}: another run is writing here: waiting for its end")
+            has_told = True
         time.sleep(0.2)
     remove_leftovers(folder)
     for doomed in path.parent.parent.glob(f".{glob.escape(path.parent.name)}.*{_DOOMED}"):

@@ -19,7 +19,7 @@ from local.audio.table import missing_problem
 from local.errors import InputError
 from local.features.files import PICKLE, check_features, read_features, write_features
 from local.features.log_mel import LogMel
-from local.machine.signals import ignore_stopping
+from local.machine.signals import end_with_parent, ignore_stopping
 
 _FILES_AT_ONCE = 16
 
@@ -140,6 +140,7 @@ def extract_features(extractor, jobs, num_workers=None, progress=True):
 
 def _prepare_worker():
     ignore_stopping()
+    end_with_parent()
     torch.set_num_threads(1)
 
 

@@ -66,8 +66,7 @@ def command_lines(inputs, settings):
         "extract_features": ["recipes/extract_features.py", "hparams/vgg.yaml", "--files", audio]
         + ["--feature_dir", "features", "--num_workers", 2],
         "calibrate": ["recipes/calibrate.py", "hparams/calibrate.yaml", "--scores"]
-        + [inputs / "verified" / "scores.txt", "--out", "calibration.json"]
-        + ["--held_out_file", "held_out.txt", "--held_out_share", 0.5],
+        + [inputs / "verified" / "scores.txt", "--out", "calibration.json"],
         "export_model": ["recipes/export_model.py", "hparams/export.yaml", "--model_dir", model]
         + ["--export_dir", "export"],
         "pack_audio": ["recipes/pack_audio.py", audio, "--out_dir", "packed"]
@@ -197,7 +196,7 @@ def main():
         lines = command_lines(work / "inputs", prepare_inputs(work / "inputs"))
         run_to_end([*lines["verify"][:-1], work / "inputs" / "verified"], work)
         for script, command in lines.items():
-            if script.startswith(tuple(options.scripts) or ""):
+            if script.startswith(tuple(options.scripts or [""])):
                 rng = random.Random(f"{script} {options.seed}")
                 cells = try_script(command, work, options.kills, rng)
                 print("|", " | ".join([script, *cells]), "|", flush=True)
