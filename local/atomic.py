@@ -91,9 +91,8 @@ def new_directory(folder):
     and is not empty.
     """
     folder = Path(folder).absolute()
-    refuse_existing(folder)
     with folder_beside(folder) as work:
-        refuse_existing(folder)  # another process may have been faster
+        refuse_existing(folder)
         with writing(folder):
             (work / "new").mkdir()
             yield work / "new"

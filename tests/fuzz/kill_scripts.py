@@ -163,7 +163,7 @@ def try_script(command, work, num_kills, rng):
         time.sleep(seconds * rng.uniform(0.3, 1.0))
         num_caught += process.poll() is None
         num_orphans += kill(process, SIGNALS[number % len(SIGNALS)])
-        if process.returncode == 0:  # it was done before: once more from the beginning
+        if contents(folder) == expected:  # it was done before: once more from the beginning
             shutil.rmtree(folder)
             folder.mkdir()
     last = run_to_end(command, folder)
