@@ -98,8 +98,8 @@ def prepare(hparams, folder, sample_rate, progress):
 
 def embed(hparams, model, recorder, folder, device, progress):
     """Embeds the manifest of a folder, shared out among the processes: see `embed_kept`."""
-    names = "precision", "batch_seconds", "num_workers"
-    computation = Computation(device, *(hparams[name] for name in names), progress)
+    settings = hparams["precision"], hparams["batch_seconds"], hparams["num_workers"]
+    computation = Computation(device, *settings, progress)
     layer = hparams["layer"]
     return embed_kept(model, folder / MANIFEST, folder, computation, layer, recorder)
 

@@ -104,7 +104,7 @@ def system_of(hparams):
 
 def embed(hparams, model, manifest_path, run_opts, places=None):
     """The embeddings of a manifest, in the first process: see `embed_or_raise`."""
-    settings = (hparams[name] for name in ("precision", "batch_seconds", "num_workers"))
+    settings = hparams["precision"], hparams["batch_seconds"], hparams["num_workers"]
     computation = Computation(run_opts.device, *settings, not run_opts.noprogressbar)
     partial = manifest_path.with_name(PARTIAL)
     return embed_or_raise(model, manifest_path, partial, computation, places)

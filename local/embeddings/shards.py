@@ -164,14 +164,7 @@ def digests(*paths):
 
 
 class Writer:
-    """Writes the shards of one process.
-
-    Arguments
-    ---------
-    folder : Path
-    number : int
-        Of the first shard.
-    """
+    """Writes the shards of one process to a folder; `number` is that of the first one."""
 
     def __init__(self, folder, number):
         self._folder = folder
