@@ -1,5 +1,6 @@
 """What all scripts do with a command line: -h, settings from it, errors to messages."""
 
+import errno
 import logging
 import os
 import re
@@ -24,9 +25,14 @@ from local.settings.rules import RULES, check
 # torchrun takes about this long to end the other processes when one has ended.
 PATIENCE_SECONDS = 3.0
 # What the making of objects raises for wrong settings, and for a model that is too large.
-OF_SETTINGS = (LookupError, ValueError, TypeError, ImportError, AttributeError)
-OF_SETTINGS += (ArithmeticError, RuntimeError, MemoryError)
+_OF_SETTINGS = (LookupError, ValueError, TypeError, ImportError, AttributeError)
+_OF_SETTINGS += (ArithmeticError, RuntimeError, MemoryError)
 
+TERMINATED_STATUS = 128 + signal.SIGTERM
+# A disk that is full or read-only, missing permissions: no mistakes in the code.
+_REFUSALS = (
+    errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO,
+)  # fmt: skip
 # A setting in a YAML file: its key, its value and the comment after it.
 _SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")
 
@@ -150,10 +156,13 @@ def _build(yaml_path, text, overrides):
 def run(main):
     """Calls a script's `main(arguments)` and ends the process.
 
-    An InputError is shown as its message, with exit status 1; Stopped as its message, with its
-    status; Ctrl-C as one line, with status 130. Other exceptions are mistakes in the code and keep
-    their traceback. If there are several processes, only one of them says what ended them all.
+    An InputError, and what the system refuses, is shown as its message, with exit status 1;
+    Stopped as its message, with its status; Ctrl-C as one line, with status 130, and SIGTERM with
+    143. Other exceptions are mistakes in the code and keep their traceback. If there are several
+    processes, only one of them says what ended them all.
     """
+    if _rank() is None:  # torchrun ends processes that wait for one that failed: at once
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         main(sys.argv[1:])
     except InputError as error:
@@ -164,10 +173,13 @@ def run(main):
         tell_torchrun(str(stopped))
         _leave_processes()
         sys.exit(stopped.status)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        status = TERMINATED_STATUS if isinstance(stop, _Terminated) else CTRL_C_STATUS
         message = "Stopped. The same command continues from what is finished."
-        _end(CTRL_C_STATUS, message, is_shared=True)
+        _end(status, message, is_shared=True)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            _end(1, f"{error.filename or 'writing'}: {error.strerror}")
         if _rank() is None:
             raise
         if _is_lost_connection(error):
@@ -176,6 +188,15 @@ def run(main):
         sys.excepthook(*sys.exc_info())
         _end(1, f"{type(error).__name__}: {error}. This ends all processes.")
     _leave_processes()
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, with the same cleaning up as after Ctrl-C."""
+
+
+def _terminate(number, frame):
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    raise _Terminated
 
 
 def _leave_processes():

@@ -21,9 +21,11 @@ if __name__ == "__main__":
 
 import logging
 import shlex
+from contextlib import ExitStack
 
 import numpy as np
 
+from local.atomic import locked
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.speakers import CONNECTED, find_speakers
@@ -161,9 +163,12 @@ def main(arguments):
         for name, part in (("Learnt on", learning), ("Held out", held_out))
         if part.any()
     ]
-    if held_out_path:
-        write_scores(held_out_path, trials.subset(held_out), llrs[held_out])
-    calibration.save(out, learnt)
+    with ExitStack() as stack:
+        for folder in {path.parent for path in (out, held_out_path) if path}:
+            stack.enter_context(locked(folder))
+        if held_out_path:
+            write_scores(held_out_path, trials.subset(held_out), llrs[held_out])
+        calibration.save(out, learnt)
     print_results(learnt, tables, out, held_out_path)
 
 

@@ -24,14 +24,13 @@ import shlex
 
 import speechbrain as sb
 
-from local.atomic import writing
+from local.atomic import lock_folder, writing
 from local.corpora import demo
 from local.data.chunks import cut_features
 from local.embeddings.embed import embed_share
 from local.evaluation.metrics import eer
 from local.evaluation.warnings import collapse_warning
 from local.machine import processes, runtime
-from local.machine.run_lock import lock_folder
 from local.model_files import model_dir
 from local.scoring.cosine import cosine_scores
 from local.training import checkpoints

@@ -7,8 +7,9 @@
 
     torchrun --standalone --nproc_per_node=4 recipes/verify.py hparams/verify.yaml ...
 
-Each utterance is embedded once. With --scores, nothing is embedded: score files give figures,
-pictures and a report in seconds, and several files are compared.
+Each utterance is embedded once; after an interruption, the same command goes on. With --scores,
+nothing is embedded: score files give figures, pictures and a report in seconds, and several files
+are compared.
 """
 
 import sys
@@ -27,10 +28,12 @@ import shlex
 
 import numpy as np
 
-from local.atomic import writing
+from local.atomic import lock_folder, remove_leftovers
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
-from local.embeddings.embed import extract_embeddings, utterance_loader, write_crops
+from local.embeddings.embed import write_crops
+from local.embeddings.kept import Computation, embed_or_raise
+from local.embeddings.shards import removing
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.conditions import Grouping
@@ -54,6 +57,9 @@ from local.scoring.trial_scores import (
     read_trial_scores,
     with_warnings,
 )
+
+# In the output directory, until everything else is there.
+PARTIAL = "embeddings.partial"
 
 
 def load(model_dir, is_default):
@@ -80,8 +86,7 @@ def prepare(hparams, sample_rate, output_dir, progress):
         trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
     models = hparams["enrol_models"]
     enrolment = enrol_models(trials, models) if models else single_utterances(trials)
-    with writing(output_dir):
-        output_dir.mkdir(parents=True, exist_ok=True)
+    lock_folder(output_dir / PARTIAL)
     manifest = prepare_trials(
         enrolment,
         hparams["valid_data_dir"],
@@ -104,19 +109,12 @@ def system_of(hparams):
     return System(**{name: hparams[name] for name in System._fields})
 
 
-def embed(hparams, model, manifest_path, run_opts):
-    """The embeddings of a manifest as an array, in the first process: see `extract_embeddings`."""
-    processes.check_shared(manifest_path)
-    device, progress = run_opts.device, not run_opts.noprogressbar
-    num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
-    loader = utterance_loader(
-        manifest_path, model["sample_rate"], hparams["batch_seconds"], num_workers
-    )
-    precision = runtime.precision(hparams["precision"], device)
-    embeddings = extract_embeddings(
-        model["features"], model["extractor"], loader, device, precision, progress
-    )
-    return None if embeddings is None else embeddings.numpy()
+def embed(hparams, model, manifest_path, run_opts, places=None):
+    """The embeddings of a manifest, in the first process: see `embed_or_raise`."""
+    settings = hparams["precision"], hparams["batch_seconds"], hparams["num_workers"]
+    computation = Computation(run_opts.device, *settings, not run_opts.noprogressbar)
+    partial = manifest_path.with_name(PARTIAL)
+    return embed_or_raise(model, manifest_path, partial, computation, places)
 
 
 def score(hparams, model, output_dir, run_opts):
@@ -124,16 +122,16 @@ def score(hparams, model, output_dir, run_opts):
     enrolment, crop_counts = processes.on_first(
         lambda: prepare(hparams, model["sample_rate"], output_dir, not run_opts.noprogressbar)
     )
-    system, cohort = system_of(hparams), None
-    name = "crops.csv" if hparams["num_crops"] else MANIFEST_FILE
-    embeddings = embed(hparams, model, output_dir / name, run_opts)
+    system, cohort, is_whole = system_of(hparams), None, crop_counts is None
+    name, places = (MANIFEST_FILE, enrolment.places) if is_whole else ("crops.csv", None)
+    embeddings = embed(hparams, model, output_dir / name, run_opts, places)
     if system.needs_cohort():
         manifest = output_dir / "cohort.csv"
         cohort = embed(hparams, model, manifest, run_opts)
         cohort = Cohort(cohort, [row["spk_id"] for row in read_manifest(manifest)])
     if embeddings is None:
         return None
-    if crop_counts is not None:
+    if not is_whole:
         embeddings = group_means(embeddings, crop_counts)
     scores, cohort_means = system.score(enrolment, embeddings, cohort)
     manifest = output_dir / MANIFEST_FILE
@@ -208,13 +206,27 @@ def scored_systems(hparams, has_default_model, output_dir, run_opts):
         if processes.rank() > 0:
             return [], []
         systems = read_trial_scores(paths)
-        with writing(output_dir):
-            output_dir.mkdir(parents=True, exist_ok=True)
+        lock_folder(output_dir / PARTIAL)
+        remove_leftovers(output_dir)
         return systems, [("Scores", path) for path in paths]
     model = load(hparams["model_dir"], has_default_model)
     systems = [score(hparams, model, output_dir, run_opts)]
     lists = hparams["trials"] or f"{hparams['valid_clients']}, {hparams['valid_impostors']}"
     return systems, [("Model", model["path"]), ("Trials", lists)]
+
+
+def evaluate(hparams, evaluator, learnt, systems, details, output_dir, has_default_model):
+    """Evaluates systems, writes the results, and prints them."""
+    if learnt:
+        systems = [calibrate(learnt, *systems, output_dir)]
+        details.append(("Calibration", hparams["calibration"]))
+    is_calibrated = bool(learnt) or hparams["are_llrs"]
+    evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
+    # Score files say nothing about a model.
+    has_model = not (hparams["scores"] and has_default_model)
+    training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
+    metrics = write_outputs(output_dir, evaluations, evaluator.costs, details, training_log)
+    print(format_results(output_dir, evaluations, metrics))
 
 
 def main(arguments):
@@ -228,20 +240,11 @@ def main(arguments):
     learnt = calibration.load(hparams["calibration"]) if hparams["calibration"] else None
     run_opts = processes.join_processes(run_opts)
     runtime.keep_freed_memory(run_opts.device)
-    has_default_model = "model_dir" not in overrides
-    systems, details = scored_systems(hparams, has_default_model, output_dir, run_opts)
-    if processes.rank() > 0:
-        return
-    if learnt:
-        systems = [calibrate(learnt, *systems, output_dir)]
-        details.append(("Calibration", hparams["calibration"]))
-    is_calibrated = bool(learnt) or hparams["are_llrs"]
-    evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
-    # Score files say nothing about a model.
-    has_model = not (hparams["scores"] and has_default_model)
-    training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
-    metrics = write_outputs(output_dir, evaluations, evaluator.costs, details, training_log)
-    print(format_results(output_dir, evaluations, metrics))
+    is_default = "model_dir" not in overrides
+    with removing(output_dir / PARTIAL):  # which locks out other runs, too
+        systems, details = scored_systems(hparams, is_default, output_dir, run_opts)
+        if processes.rank() == 0:
+            evaluate(hparams, evaluator, learnt, systems, details, output_dir, is_default)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ MAY_USE = {
     "evaluation": {"scoring", "lists"},
     "report": {"evaluation"},
     "export": {"data", "evaluation", "model_files", "models"},
-    "corpora": {"audio", "command_line"},
+    "corpora": {"audio", "command_line", "machine"},
 }
 # They know neither files nor settings, and lists need not wait for torch.
 NEVER_IMPORTED = {

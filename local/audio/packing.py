@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from local.atomic import replacing
+from local.atomic import lock_folder, replacing
 from local.audio.packed import RATE_KEY, SHARD_NAMES, VERSION, VERSION_KEY, Shard, make_schema
 from local.audio.reading import read_audio
 from local.audio.table import examine_audio
 from local.errors import InputError
-from local.machine.run_lock import lock_folder
 
 # The key of a digest of what a shard was made of: a shard whose sources are the same is kept.
 SOURCES_KEY = b"sources"
@@ -86,8 +85,6 @@ def pack_audio(
     """
     out_dir = Path(out_dir)
     lock_folder(out_dir)
-    for leftover in out_dir.glob(f".{SHARD_NAMES}.*.tmp"):
-        leftover.unlink()
     sources = _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress)
     _refuse_to_lose(out_dir, {source.name for source in sources})
     shards = list(_grouped(sources, shard_samples))

@@ -23,6 +23,8 @@ _FILES_PER_BLOCK = 256
 # other.
 _NUM_WORKERS = 32
 _WAITING_SHARE = 0.5
+# Of a million files, saving takes some seconds.
+_SECONDS_BETWEEN_SAVES = 120.0
 
 
 class FileKind(NamedTuple):
@@ -98,7 +100,7 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
         One for each name, in the order of `names`.
     """
     table = _load(table_path)
-    is_changed = False
+    is_changed, saved = False, time.monotonic()
     examine = partial(_examine, data_dir=data_dir, table=table, kind=kind)
     bar = tqdm(total=len(names), desc=kind.what, unit=" files", disable=not progress)
     try:
@@ -115,6 +117,9 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
                         is_changed = True
                     yield audio
                 bar.update(len(audios))
+                if is_changed and time.monotonic() > saved + _SECONDS_BETWEEN_SAVES:
+                    _save(table_path, table)  # now, for a kill doesn't wait
+                    is_changed, saved = False, time.monotonic()
     finally:
         if is_changed:
             _save(table_path, table)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from local.atomic import replacing, writing
+from local.atomic import remove_leftovers, replacing, writing
 from local.audio.checking import length_problem
 from local.audio.packed_index import find_packed, is_packed
 from local.audio.table import AUDIO, examine_audio
@@ -138,6 +138,7 @@ def _examined(utterances, data_dir, manifest_path, progress, kind):
         raise InputError(f"{data_dir}: there is no such data directory")
     with writing(Path(manifest_path).parent):
         Path(manifest_path).parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(Path(manifest_path).parent)
     table_path = Path(manifest_path).with_suffix(f".{kind.table}.npz")
     # The real path, so that the table serves however the directory is written.
     data_dir = os.path.realpath(data_dir)

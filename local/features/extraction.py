@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from local.atomic import writing
+from local.atomic import remove_leftovers, writing
 from local.audio.checking import check_audio, length_problem
 from local.audio.finding import find_file
 from local.audio.reading import read_audio
@@ -20,7 +20,7 @@ from local.audio.table import missing_problem
 from local.errors import InputError
 from local.features.files import PICKLE, check_features, read_features, write_features
 from local.features.log_mel import LogMel
-from local.machine.signals import ignore_stopping
+from local.machine.signals import end_with_parent, ignore_stopping
 
 _FILES_AT_ONCE = 16
 
@@ -31,10 +31,13 @@ class Job(NamedTuple):
     data_dir: str
     name: str
     path: Path
+    problem: str | None = None
 
     @classmethod
     def make(cls, data_dir, identity, name, feature_dir, extension):
         """The features go to `feature_dir`, by the ID; or, if it is None, beside the audio.
+
+        An ID that leads out of `feature_dir` is a problem.
 
         Example
         -------
@@ -46,7 +49,25 @@ class Job(NamedTuple):
         root, stem = feature_dir, identity
         if feature_dir is None:
             root, stem = data_dir, name if name == identity else utterance_name(name)
-        return cls(data_dir, name, Path(os.path.join(root, stem) + extension))
+        path = Path(os.path.join(root, stem) + extension)
+        problem = None
+        if feature_dir is not None and not is_inside(path, feature_dir):
+            problem = (
+                f"'{identity}': its features would be outside of {feature_dir}: give a folder, or "
+                "a list of paths below --data_dir"
+            )
+        return cls(data_dir, name, path, problem)
+
+
+def is_inside(path, folder):
+    """Whether a path is below a folder; links are not followed.
+
+    Example
+    -------
+    >>> is_inside("features/../a.npy", "features"), is_inside("features/b/../a.npy", "features")
+    (False, True)
+    """
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
 
 
 class FeatureExtractor(NamedTuple):
@@ -64,8 +85,11 @@ class FeatureExtractor(NamedTuple):
     def extract(self, job):
         """Writes the features of a Job and returns "written", or "kept" if they are there already.
 
-        Raises an InputError if the recording can't be found or read, or is too short.
+        Raises an InputError if the recording can't be found or read, or is too short, or the Job
+        has a problem.
         """
+        if job.problem:
+            raise InputError(job.problem)
         found = find_file(job.data_dir, job.name)
         if found is None:
             raise InputError(missing_problem(job.name, job.data_dir))
@@ -95,6 +119,13 @@ class FeatureExtractor(NamedTuple):
             return False
 
 
+def clear_up(jobs):
+    """Deletes what a run that was killed has left in the folders of Jobs without a problem."""
+    for folder in {job.path.parent for job in jobs if not job.problem}:
+        if folder.is_dir():
+            remove_leftovers(folder)
+
+
 def extract_features(extractor, jobs, num_workers=None, progress=True):
     """Extracts the features of a list of Jobs, in `num_workers` processes (None: one a core).
 
@@ -111,6 +142,7 @@ def extract_features(extractor, jobs, num_workers=None, progress=True):
 
 def _prepare_worker():
     ignore_stopping()
+    end_with_parent()
     torch.set_num_threads(1)
 
 

@@ -40,8 +40,9 @@ def save_weights(out_dir, content, num_to_keep=3):
     path : Path
     """
     path = Path(out_dir) / WEIGHTS_PATTERN.replace("*", f"{content['step']:08d}")
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    # Of a path, torch.save would write the name into the file, and it is another one each time.
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        torch.save(content, file)
     by_age = sorted(weight_files(out_dir), key=lambda file: file.stat().st_mtime_ns)
     for old in by_age[:-num_to_keep]:
         old.unlink()
@@ -114,8 +115,9 @@ def load_model(model_dir):
     Returns
     -------
     model : dict
-        sample_rate, features, extractor; and of its weights path, step, eer_percent, threshold and
-        trials_digest, of which the last three are None where they are not known.
+        sample_rate, features, extractor; the path of their definition; and of the weights path,
+        step, eer_percent, threshold and trials_digest, of which the last three are None where they
+        are not known.
 
     Raises
     ------
@@ -144,7 +146,7 @@ def load_model(model_dir):
     record = {
         key: content.get(key) for key in ("step", "eer_percent", "threshold", "trials_digest")
     }
-    return model | {"path": path} | record
+    return model | {"path": path, "definition": definition} | record
 
 
 def best_weights(model_dir):

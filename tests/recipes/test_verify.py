@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from corpora import TINY, as_arguments, write_corpus
 
 from local.data.manifest_files import read_manifest
+from local.embeddings import embed as embedding
 from local.errors import InputError
 from local.report import outputs
 from local.scoring.score_files import read_scores
@@ -217,6 +219,50 @@ def test_tables_of_conditions(verify, tmp_path):
     assert set(metrics["conditions"]) == {"sex", "shorter side"}
     rows = {row["name"]: row for row in metrics["conditions"]["sex"]}
     assert rows["cross sex"]["num_impostors"] == 16 and rows["F"]["num_clients"] == 3
+
+
+def test_an_interrupted_verification_goes_on(verify, monkeypatch):
+    settings = {"score_norm": "as", "top_n": 5, "bootstrap_draws": 0, "batch_seconds": 3.0}
+    embed_batch, calls, stops = embedding.embed_batch, [], set()
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) in stops:
+            raise KeyboardInterrupt
+        return embed_batch(*arguments)
+
+    monkeypatch.setattr(embedding, "embed_batch", stop)
+    expected, _ = verify("whole", **settings)
+    num_batches = len(calls)
+    calls.clear()
+    # In the utterances of the trials, and in the cohort: each time, a batch is begun in vain.
+    stops |= {2, num_batches + 1}
+    for _ in stops:
+        with pytest.raises(KeyboardInterrupt):
+            verify("stopped", **settings)
+    output_dir, _ = verify("stopped", **settings)
+    assert len(calls) == num_batches + len(stops)
+    for name in ("scores.txt", "quality.txt", "metrics.json"):
+        assert (output_dir / name).read_bytes() == (expected / name).read_bytes()
+    assert {path.name for path in output_dir.iterdir()} == {
+        path.name for path in expected.iterdir()
+    }
+
+
+def test_silent_recordings(verify, corpus, tmp_path, caplog):
+    audio = shutil.copytree(corpus["valid_data_dir"], tmp_path / "audio")
+    soundfile.write(audio / "s6" / "u.1.wav", np.zeros(16000), 16000)
+    soundfile.write(audio / "s7" / "u.2.wav", np.full(16000, 1e-3), 16000)
+    with pytest.raises(InputError) as raised:
+        verify(valid_data_dir=audio)
+    message = str(raised.value)
+    assert message.count("is digital silence") == 2 and "clients.txt:1: " in message
+    assert "s6/u.1.wav" in message and "s7/u.2.wav" in message
+    assert not (tmp_path / "out" / "scores.txt").exists()
+    # A crop may be a pause.
+    with caplog.at_level("WARNING"):
+        verify(valid_data_dir=audio, num_crops=2, crop_seconds=0.5)
+    assert "4 recordings are digital silence" in caplog.text
 
 
 # Wrong input
