@@ -1,7 +1,6 @@
 """What all scripts do with a command line: -h, settings from it, errors to messages."""
 
-import argparse
-import json
+import errno
 import logging
 import os
 import re
@@ -14,12 +13,26 @@ from pathlib import Path
 from local.atomic import read_text
 from local.errors import InputError, tell_torchrun
 from local.machine.signals import CTRL_C_STATUS, Stopped
+from local.settings.arguments import (
+    check_run_options,
+    read_settings,
+    split_off,
+    split_settings,
+    without_usage,
+)
+from local.settings.rules import RULES, check
 
 # torchrun takes about this long to end the other processes when one has ended.
 PATIENCE_SECONDS = 3.0
-# Old settings that are still understood: key -> its new key, and the new form of each value.
-RENAMED_SETTINGS = {"features": ("train_on", {"audio": "audio", "stored": "features"})}
+# What the making of objects raises for wrong settings, and for a model that is too large.
+_OF_SETTINGS = (LookupError, ValueError, TypeError, ImportError, AttributeError)
+_OF_SETTINGS += (ArithmeticError, RuntimeError, MemoryError)
 
+TERMINATED_STATUS = 128 + signal.SIGTERM
+# A disk that is full or read-only, missing permissions: no mistakes in the code.
+_REFUSALS = (
+    errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO,
+)  # fmt: skip
 # A setting in a YAML file: its key, its value and the comment after it.
 _SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")
 
@@ -100,94 +113,56 @@ def load_hparams(arguments, repeatable=None):
     train_logger = logging.getLogger("speechbrain.utils.train_logger")
     train_logger.addFilter(lambda record: "torchvision" not in record.getMessage())
     arguments, presets = split_off(arguments, "preset")
-    if repeatable:
-        arguments, values = split_off(arguments, repeatable, many=True)
-        value = values[0] if len(values) == 1 else json.dumps(values)
-        arguments += [f"--{repeatable}", value] if values else []
     if not arguments or arguments[0].startswith("-"):
         raise InputError("the first argument has to be the YAML file of hyperparameters; see -h")
-    yaml_path, run_opts, override_text = sb.parse_arguments(arguments)
-    if "nonfinite_patience" in run_opts.overridden_args:
-        raise InputError("--nonfinite_patience: training ends at the first loss that is not finite")
+    yaml_path, *options = arguments
+    text = read_text(yaml_path)
+    defaults = read_settings(text, yaml_path)
+    given, options = split_settings(options, defaults, repeatable)
+    # SpeechBrain's own options; what it doesn't know either is an unknown setting.
+    _, run_opts, unknown = without_usage(sb.parse_arguments, [yaml_path, *options])
+    check_run_options(run_opts)
     overrides = {}
     for path in presets:
-        recursive_update(overrides, _read_settings(read_text(path), path))
-    for line in override_text.splitlines():  # one by one: YAML refuses a key that comes twice
-        recursive_update(overrides, _read_settings(line, "the command line"))
-    text = read_text(yaml_path)
-    known = _read_settings(text, yaml_path).keys()
-    for name in overrides:
-        if name not in known:
-            similar = "".join(f" (do you mean {key}?)" for key in get_close_matches(name, known, 1))
-            raise InputError(f"{name}: {yaml_path} has no such setting{similar}; -h lists them")
-    for name in run_opts.overridden_args & known:
-        overrides[name] = run_opts[name]
+        recursive_update(overrides, read_settings(read_text(path), path))
+    for name, value in given:
+        recursive_update(overrides, {name: value})
+    names = [line.partition(":")[0] for line in unknown.splitlines()]
+    for name in [*overrides, *names]:
+        if name not in defaults:
+            similar = get_close_matches(name, defaults, 1)
+            hint = "".join(f" (do you mean {key}?)" for key in similar)
+            raise InputError(f"{name}: {yaml_path} has no such setting{hint}; -h lists them")
+    check(defaults | overrides, defaults)
     hparams = _build(yaml_path, text, overrides)
+    # Once more: a !ref may have brought another value.
+    check({name: hparams[name] for name in RULES if name in hparams}, {})
     return yaml_path, hparams, run_opts, overrides
-
-
-def split_off(arguments, key, many=False):
-    """Separates `--key VALUE` and `--key=VALUE` from the other arguments.
-
-    Arguments
-    ---------
-    arguments : list of str
-    key : str
-    many : bool
-        Whether the key may have several values, up to the next option.
-
-    Returns
-    -------
-    rest, values : list of str
-
-    Example
-    -------
-    >>> split_off(["a.yaml", "--files", "1.wav", "2.wav", "--device", "cpu"], "files", many=True)
-    (['a.yaml', '--device', 'cpu'], ['1.wav', '2.wav'])
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    nargs = "*" if many else 1
-    parser.add_argument(f"--{key}", action="extend", nargs=nargs, default=[], dest="values")
-    found, rest = parser.parse_known_args(arguments)
-    return rest, found.values
-
-
-def _read_settings(text, source):
-    """The dictionary in a YAML text, with tags such as !ref and !new."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        settings = YAML().load(text) or {}
-    except YAMLError as error:
-        raise InputError(f"{source}: is not valid YAML: {error}") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{source}: expected --key value, but found {text!r}")
-    for old, (new, values) in RENAMED_SETTINGS.items():
-        if old in settings:
-            value = settings.pop(old)
-            settings[new] = values.get(value, value)
-    return settings
 
 
 def _build(yaml_path, text, overrides):
     from hyperpyyaml import load_hyperpyyaml
+    from ruamel.yaml.error import YAMLError
 
     try:
         return load_hyperpyyaml(text, overrides)
-    except (KeyError, ValueError, TypeError, ImportError, AttributeError) as error:
+    except (YAMLError, *OF_SETTINGS) as error:
         # The messages of hyperpyyaml name the key or the class.
-        message = error.args[0] if error.args else error
-        raise InputError(f"{yaml_path}: {message}") from error
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        message = " ".join(str(message).split())
+        raise InputError(f"{yaml_path}: {message or type(error).__name__}") from error
 
 
 def run(main):
     """Calls a script's `main(arguments)` and ends the process.
 
-    An InputError is shown as its message, with exit status 1; Stopped as its message, with its
-    status; Ctrl-C as one line, with status 130. Other exceptions are mistakes in the code and keep
-    their traceback. If there are several processes, only one of them says what ended them all.
+    An InputError, and what the system refuses, is shown as its message, with exit status 1;
+    Stopped as its message, with its status; Ctrl-C as one line, with status 130, and SIGTERM with
+    143. Other exceptions are mistakes in the code and keep their traceback. If there are several
+    processes, only one of them says what ended them all.
     """
+    if _rank() is None:  # torchrun ends processes that wait for one that failed: at once
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         main(sys.argv[1:])
     except InputError as error:
@@ -198,10 +173,13 @@ def run(main):
         tell_torchrun(str(stopped))
         _leave_processes()
         sys.exit(stopped.status)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        status = TERMINATED_STATUS if isinstance(stop, _Terminated) else CTRL_C_STATUS
         message = "Stopped. The same command continues from what is finished."
-        _end(CTRL_C_STATUS, message, is_shared=True)
+        _end(status, message, is_shared=True)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            _end(1, f"{error.filename or 'writing'}: {error.strerror}")
         if _rank() is None:
             raise
         if _is_lost_connection(error):
@@ -210,6 +188,15 @@ def run(main):
         sys.excepthook(*sys.exc_info())
         _end(1, f"{type(error).__name__}: {error}. This ends all processes.")
     _leave_processes()
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, with the same cleaning up as after Ctrl-C."""
+
+
+def _terminate(number, frame):
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    raise _Terminated
 
 
 def _leave_processes():

@@ -1,5 +1,6 @@
 """Problems in what the user gave to one message that shows them together."""
 
+import contextlib
 import json
 import os
 import time
@@ -65,4 +66,5 @@ def tell_torchrun(message):
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
         content = {"message": message, "extraInfo": {"timestamp": int(time.time())}}
-        Path(path).write_text(json.dumps({"message": content}), encoding="utf-8")
+        with contextlib.suppress(OSError):
+            Path(path).write_text(json.dumps({"message": content}), encoding="utf-8")

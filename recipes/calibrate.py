@@ -21,16 +21,18 @@ if __name__ == "__main__":
 
 import logging
 import shlex
+from contextlib import ExitStack
 
 import numpy as np
 
+from local.atomic import locked
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.speakers import CONNECTED, find_speakers
 from local.evaluation.summary import DEFAULT_COSTS, number_text, summarise, summary_rows
 from local.scoring.quality import checked_measures, read_quality, trial_inputs
 from local.scoring.score_files import read_scores, write_scores
-from local.scoring.trial_scores import QUALITY_FILE
+from local.scoring.trial_scores import QUALITY_FILE, refuse_folder
 
 logger = logging.getLogger(__name__)
 
@@ -41,20 +43,14 @@ def check_settings(hparams):
         raise InputError(
             "give --scores FILE: the scores.txt of recipes/verify.py on development trials"
         )
-    p_target, share, seed = hparams["p_target"], hparams["held_out_share"], hparams["seed"]
-    if type(p_target) not in (int, float) or not 0.0 < p_target < 1.0:
-        raise InputError(f"p_target must be between 0 and 1, not {p_target!r}")
-    if type(share) not in (int, float) or not 0.0 <= share < 1.0:
-        raise InputError(f"held_out_share must be from 0 to below 1, not {share!r}")
-    if type(seed) is not int or seed < 0:
-        raise InputError(f"seed must be a whole number from 0 on, not {seed!r}")
-    if hparams["held_out_file"] and not share:
+    if hparams["held_out_file"] and not hparams["held_out_share"]:
         raise InputError("held_out_file needs a held_out_share above 0: no trials are held out")
 
 
 def find_paths(hparams):
     """The Paths of the scores, their quality measures, and the two files to write (or None)."""
-    scores = Path(str(hparams["scores"]))
+    refuse_folder(hparams["scores"])
+    scores = Path(hparams["scores"])
     quality = Path(hparams["quality_file"] or scores.with_name(QUALITY_FILE))
     out = Path(hparams["out"] or scores.with_name("calibration.json"))
     held_out = Path(hparams["held_out_file"]) if hparams["held_out_file"] else None
@@ -167,9 +163,12 @@ def main(arguments):
         for name, part in (("Learnt on", learning), ("Held out", held_out))
         if part.any()
     ]
-    if held_out_path:
-        write_scores(held_out_path, trials.subset(held_out), llrs[held_out])
-    calibration.save(out, learnt)
+    with ExitStack() as stack:
+        for folder in {path.parent for path in (out, held_out_path) if path}:
+            stack.enter_context(locked(folder))
+        if held_out_path:
+            write_scores(held_out_path, trials.subset(held_out), llrs[held_out])
+        calibration.save(out, learnt)
     print_results(learnt, tables, out, held_out_path)
 
 

@@ -8,6 +8,7 @@ the parameters say what the network is; nothing in the checkpoint is executed.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def main(arguments):
 
     settings = convert(options.checkpoint, options.out_dir, options.normalization)
     print(f"{options.checkpoint}: {settings}")
-    print(f"Verify: python recipes/verify.py hparams/verify.yaml --model_dir {options.out_dir} ...")
+    out_dir = shlex.quote(options.out_dir)
+    print(f"Verify: python recipes/verify.py hparams/verify.yaml --model_dir {out_dir} ...")
 
 
 if __name__ == "__main__":

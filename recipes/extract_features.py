@@ -23,11 +23,14 @@ from local import command_line
 if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
 
+import os
 from collections import Counter
+from contextlib import ExitStack
 
+from local.atomic import locked
 from local.corpora import demo
 from local.errors import InputError, Problems
-from local.features.extraction import FeatureExtractor, Job, extract_features
+from local.features.extraction import FeatureExtractor, Job, clear_up, extract_features
 from local.features.files import DTYPES, FORMATS
 from local.lists.file_lists import MAX_SHOWN, find_recordings
 from local.lists.labels import read_labels
@@ -59,6 +62,13 @@ def split_off_choice(arguments, name, choices):
     return arguments, value
 
 
+def folders_to_lock(found, feature_dir):
+    """The folders that features go to; of recordings with absolute paths, none."""
+    if feature_dir is not None:
+        return [feature_dir]
+    return sorted({folder for folder, _, name in found if not os.path.isabs(name)})
+
+
 def main(arguments):
     """Extracts the features of a list of recordings."""
     arguments = ["--files" if argument == "-i" else argument for argument in arguments]
@@ -76,13 +86,18 @@ def main(arguments):
     extractor = FeatureExtractor(
         hparams["log_mel"], hparams["sample_rate"], hparams["min_seconds"], dtype
     )
-    progress = not run_opts.noprogressbar
     counts = Counter()
-    outcomes = extract_features(extractor, jobs, hparams["num_workers"], progress)
-    for place, (outcome, problem) in zip(found.values(), outcomes, strict=True):
-        counts[outcome] += 1
-        if problem:
-            problems.add(*place, problem)
+    with ExitStack() as stack:
+        for folder in folders_to_lock(found, hparams["feature_dir"]):
+            stack.enter_context(locked(folder))
+        clear_up(jobs)
+        outcomes = extract_features(
+            extractor, jobs, hparams["num_workers"], not run_opts.noprogressbar
+        )
+        for place, (outcome, problem) in zip(found.values(), outcomes, strict=True):
+            counts[outcome] += 1
+            if problem:
+                problems.add(*place, problem)
     print(f"Features of {counts['written']} recordings written, {counts['kept']} were there.")
     if problems:
         print(f"{len(problems)} failed:", file=sys.stderr)

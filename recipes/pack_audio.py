@@ -9,6 +9,8 @@ was stopped. Recordings that can't be read are listed at the end.
 """
 
 import argparse
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local import command_line
 from local.errors import InputError, Problems
-from local.lists.fields import read_fields
+from local.lists.fields import plain_name, read_fields
 from local.lists.file_lists import MAX_SHOWN, Recordings, find_recordings
 
 # The forms of lists: the layout of a line, and which of its fields are paths.
@@ -36,7 +38,7 @@ def main(arguments=None):
 
     problems = Problems(MAX_SHOWN)
     if options.lists:
-        recordings = find_listed(options.lists, problems)
+        recordings = find_listed(options.lists, os.path.realpath(options.folder), problems)
     else:
         recordings = find_recordings([str(options.folder)], problems)
     packed = pack_audio(
@@ -56,12 +58,13 @@ def main(arguments=None):
     if problems:
         print(f"{len(problems)} problems:", file=sys.stderr)
     problems.raise_if_any()
-    print(f"To train with them: --train_data_dir {options.out_dir}")
+    print(f"To train with them: --train_data_dir {shlex.quote(str(options.out_dir))}")
 
 
-def find_listed(paths, problems):
+def find_listed(paths, folder, problems):
     """The Recordings that lists name, each once; raises an InputError if there are none.
 
+    The names are relative to the absolute path `folder`.
     `problems` gets what is wrong with lists, and with single lines.
     """
     places = {}
@@ -69,7 +72,7 @@ def find_listed(paths, problems):
         layout, are_paths = _form(path)
         for line, fields in read_fields(path, layout, problems):
             for name in fields[are_paths]:
-                places.setdefault(name, (path, line))
+                places.setdefault(plain_name(name, folder), (path, line))
     if not places:
         problems.raise_if_any()
     names = list(places)

@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
 import logging
 
+from local.atomic import locked
 from local.corpora import demo
 
 
@@ -27,7 +28,8 @@ def main(arguments):
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     _, hparams, _, _ = command_line.load_hparams(arguments)
     demo.make_if_missing(hparams)
-    prepared = hparams["prepare"]()
+    with locked(hparams["out_dir"]):
+        prepared = hparams["prepare"]()
     print(f"Manifests: {prepared.train.path} and {prepared.valid.path}")
 
 

@@ -20,16 +20,17 @@ if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
 
 import logging
+import shlex
 
 import speechbrain as sb
 
-from local.atomic import writing
+from local.atomic import lock_folder, writing
 from local.corpora import demo
 from local.data.chunks import cut_features
 from local.embeddings.embed import embed_share
 from local.evaluation.metrics import eer
+from local.evaluation.warnings import collapse_warning
 from local.machine import processes, runtime
-from local.machine.run_lock import lock_folder
 from local.model_files import model_dir
 from local.scoring.cosine import cosine_scores
 from local.training import checkpoints
@@ -59,6 +60,7 @@ class SpeakerBrain(SelectingBrain):
     def __init__(self, trials, **brain_arguments):
         super().__init__(**brain_arguments)
         self.trials = trials
+        self.trials_digest = trials.digest()
         self.avg_accuracy = 0.0
 
     # Training
@@ -117,18 +119,22 @@ class SpeakerBrain(SelectingBrain):
             indices, embeddings, len(self.trials.utterances), self.device
         )
         rate, threshold = processes.on_first(lambda: self._eer(embeddings))
-        return {"eer_percent": 100 * rate, "threshold": threshold}
+        figures = {"eer_percent": 100 * rate, "threshold": threshold}
+        return figures | {"trials_digest": self.trials_digest}
 
     def _eer(self, embeddings):
-        found = eer(cosine_scores(embeddings, self.trials), self.trials.is_client)
-        return [float(number) for number in found]
+        scores = cosine_scores(embeddings, self.trials)
+        rate, threshold = eer(scores, self.trials.is_client)
+        if collapse_warning(scores, 100 * rate):
+            logger.warning(collapse_warning(scores, 100 * rate))
+        return float(rate), float(threshold)
 
 
 def make_brain(hparams, run_opts, prepared, train_sampler):
     """The Brain with its model, classifier and checkpointer."""
     make_schedule = chosen_schedule(hparams["lr_schedules"], hparams["lr_schedule"])
     classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
-    train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"])
+    train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"], prepared.warning)
     checkpointer = hparams["checkpointer"](
         recoverables={
             "extractor": hparams["extractor"],
@@ -205,15 +211,14 @@ def report(hparams):
     """Where the best model is and what to do with it."""
     out_dir = Path(hparams["out_dir"])
     counter = hparams["epoch_counter"]
+    options = {"model_dir": out_dir, "output_dir": out_dir / "verification"}
+    options |= {key: hparams[key] for key in ("valid_data_dir", "valid_clients", "valid_impostors")}
+    command = ["python", f"{ROOT}/recipes/verify.py", f"{ROOT}/hparams/verify.yaml"]
+    command += [str(part) for key, value in options.items() for part in (f"--{key}", value)]
     return (
         f"Lowest EER on the trials: {counter.best_score:.2f} % after epoch {counter.best_limit}.\n"
-        f"The model: {model_dir.weight_files(out_dir)[-1]}\n"
-        f"Verify with: python {ROOT / 'recipes' / 'verify.py'} {ROOT / 'hparams' / 'verify.yaml'} "
-        f"--model_dir {out_dir} --output_dir {out_dir / 'verification'} "
-        + " ".join(
-            f"--{name} {hparams[name]}"
-            for name in ("valid_data_dir", "valid_clients", "valid_impostors")
-        )
+        f"The model: {model_dir.best_weights(out_dir)[0]}\n"
+        f"Verify with: {shlex.join(command)}"
     )
 
 

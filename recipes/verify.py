@@ -7,8 +7,9 @@
 
     torchrun --standalone --nproc_per_node=4 recipes/verify.py hparams/verify.yaml ...
 
-Each utterance is embedded once. With --scores, nothing is embedded: score files give figures,
-pictures and a report in seconds, and several files are compared.
+Each utterance is embedded once; after an interruption, the same command goes on. With --scores,
+nothing is embedded: score files give figures, pictures and a report in seconds, and several files
+are compared.
 """
 
 import sys
@@ -23,13 +24,16 @@ if __name__ == "__main__":
 
 import logging
 import os
+import shlex
 
 import numpy as np
 
-from local.atomic import writing
+from local.atomic import lock_folder, remove_leftovers
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
-from local.embeddings.embed import extract_embeddings, utterance_loader, write_crops
+from local.embeddings.embed import write_crops
+from local.embeddings.kept import Computation, embed_or_raise
+from local.embeddings.shards import removing
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.conditions import Grouping
@@ -46,14 +50,23 @@ from local.scoring.cosine import group_means
 from local.scoring.quality import trial_inputs, write_quality
 from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
-from local.scoring.trial_scores import MANIFEST_FILE, QUALITY_FILE, from_model, read_trial_scores
+from local.scoring.trial_scores import (
+    MANIFEST_FILE,
+    QUALITY_FILE,
+    from_model,
+    read_trial_scores,
+    with_warnings,
+)
+
+# In the output directory, until everything else is there.
+PARTIAL = "embeddings.partial"
 
 
 def load(model_dir, is_default):
     """The model of a directory; a missing default model is told how to train it."""
     if is_default and not weight_files(model_dir):
         files = ROOT / "recipes" / "train_vgg.py", ROOT / "hparams" / "vgg.yaml"
-        command = " ".join(["python", *map(os.path.relpath, files)])
+        command = shlex.join(["python", *map(os.path.relpath, files)])
         raise InputError(f"{model_dir}: there is no model here; train it with: {command}")
     return load_model(model_dir)
 
@@ -73,8 +86,7 @@ def prepare(hparams, sample_rate, output_dir, progress):
         trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
     models = hparams["enrol_models"]
     enrolment = enrol_models(trials, models) if models else single_utterances(trials)
-    with writing(output_dir):
-        output_dir.mkdir(parents=True, exist_ok=True)
+    lock_folder(output_dir / PARTIAL)
     manifest = prepare_trials(
         enrolment,
         hparams["valid_data_dir"],
@@ -97,19 +109,12 @@ def system_of(hparams):
     return System(**{name: hparams[name] for name in System._fields})
 
 
-def embed(hparams, model, manifest_path, run_opts):
-    """The embeddings of a manifest as an array, in the first process: see `extract_embeddings`."""
-    processes.check_shared(manifest_path)
-    device, progress = run_opts.device, not run_opts.noprogressbar
-    num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
-    loader = utterance_loader(
-        manifest_path, model["sample_rate"], hparams["batch_seconds"], num_workers
-    )
-    precision = runtime.precision(hparams["precision"], device)
-    embeddings = extract_embeddings(
-        model["features"], model["extractor"], loader, device, precision, progress
-    )
-    return None if embeddings is None else embeddings.numpy()
+def embed(hparams, model, manifest_path, run_opts, places=None):
+    """The embeddings of a manifest, in the first process: see `embed_or_raise`."""
+    settings = hparams["precision"], hparams["batch_seconds"], hparams["num_workers"]
+    computation = Computation(run_opts.device, *settings, not run_opts.noprogressbar)
+    partial = manifest_path.with_name(PARTIAL)
+    return embed_or_raise(model, manifest_path, partial, computation, places)
 
 
 def score(hparams, model, output_dir, run_opts):
@@ -117,23 +122,23 @@ def score(hparams, model, output_dir, run_opts):
     enrolment, crop_counts = processes.on_first(
         lambda: prepare(hparams, model["sample_rate"], output_dir, not run_opts.noprogressbar)
     )
-    system, cohort = system_of(hparams), None
-    name = "crops.csv" if hparams["num_crops"] else MANIFEST_FILE
-    embeddings = embed(hparams, model, output_dir / name, run_opts)
+    system, cohort, is_whole = system_of(hparams), None, crop_counts is None
+    name, places = (MANIFEST_FILE, enrolment.places) if is_whole else ("crops.csv", None)
+    embeddings = embed(hparams, model, output_dir / name, run_opts, places)
     if system.needs_cohort():
         manifest = output_dir / "cohort.csv"
         cohort = embed(hparams, model, manifest, run_opts)
         cohort = Cohort(cohort, [row["spk_id"] for row in read_manifest(manifest)])
     if embeddings is None:
         return None
-    if crop_counts is not None:
+    if not is_whole:
         embeddings = group_means(embeddings, crop_counts)
     scores, cohort_means = system.score(enrolment, embeddings, cohort)
     manifest = output_dir / MANIFEST_FILE
     scored = from_model(system.describe(), enrolment, scores, manifest, cohort_means)
     write_scores(output_dir / "scores.txt", scored.trials, scores)
     write_quality(output_dir / QUALITY_FILE, scored.trials.utterances, scored.quality)
-    return scored
+    return with_warnings(scored, hparams["model_dir"], model["trials_digest"], manifest)
 
 
 def calibrate(learnt, system, output_dir):
@@ -178,12 +183,6 @@ def results_dir(hparams):
 def check_settings(hparams, output_dir):
     """Raises an InputError for mistakes that would otherwise show only after the work."""
     system_of(hparams).check()
-    for name, lowest in (("num_crops", 0), ("cohort_size", 1)):
-        value = lowest if hparams[name] is None else hparams[name]
-        if not isinstance(value, int) or value < lowest:
-            raise InputError(f"{name} must be a number from {lowest} on, not {value!r}")
-    if not isinstance(hparams["crop_seconds"], int | float) or hparams["crop_seconds"] <= 0:
-        raise InputError(f"crop_seconds must be above 0, not {hparams['crop_seconds']!r}")
     if hparams["calibration"] and hparams["scores"]:
         path, *others = hparams["scores"]
         if others:
@@ -207,13 +206,27 @@ def scored_systems(hparams, has_default_model, output_dir, run_opts):
         if processes.rank() > 0:
             return [], []
         systems = read_trial_scores(paths)
-        with writing(output_dir):
-            output_dir.mkdir(parents=True, exist_ok=True)
+        lock_folder(output_dir / PARTIAL)
+        remove_leftovers(output_dir)
         return systems, [("Scores", path) for path in paths]
     model = load(hparams["model_dir"], has_default_model)
     systems = [score(hparams, model, output_dir, run_opts)]
     lists = hparams["trials"] or f"{hparams['valid_clients']}, {hparams['valid_impostors']}"
     return systems, [("Model", model["path"]), ("Trials", lists)]
+
+
+def evaluate(hparams, evaluator, learnt, systems, details, output_dir, has_default_model):
+    """Evaluates systems, writes the results, and prints them."""
+    if learnt:
+        systems = [calibrate(learnt, *systems, output_dir)]
+        details.append(("Calibration", hparams["calibration"]))
+    is_calibrated = bool(learnt) or hparams["are_llrs"]
+    evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
+    # Score files say nothing about a model.
+    has_model = not (hparams["scores"] and has_default_model)
+    training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
+    metrics = write_outputs(output_dir, evaluations, evaluator.costs, details, training_log)
+    print(format_results(output_dir, evaluations, metrics))
 
 
 def main(arguments):
@@ -227,20 +240,11 @@ def main(arguments):
     learnt = calibration.load(hparams["calibration"]) if hparams["calibration"] else None
     run_opts = processes.join_processes(run_opts)
     runtime.keep_freed_memory(run_opts.device)
-    has_default_model = "model_dir" not in overrides
-    systems, details = scored_systems(hparams, has_default_model, output_dir, run_opts)
-    if processes.rank() > 0:
-        return
-    if learnt:
-        systems = [calibrate(learnt, *systems, output_dir)]
-        details.append(("Calibration", hparams["calibration"]))
-    is_calibrated = bool(learnt) or hparams["are_llrs"]
-    evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
-    # Score files say nothing about a model.
-    has_model = not (hparams["scores"] and has_default_model)
-    training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
-    metrics = write_outputs(output_dir, evaluations, evaluator.costs, details, training_log)
-    print(format_results(output_dir, evaluations, metrics))
+    is_default = "model_dir" not in overrides
+    with removing(output_dir / PARTIAL):  # which locks out other runs, too
+        systems, details = scored_systems(hparams, is_default, output_dir, run_opts)
+        if processes.rank() == 0:
+            evaluate(hparams, evaluator, learnt, systems, details, output_dir, is_default)
 
 
 if __name__ == "__main__":

@@ -11,21 +11,22 @@ COMMON = {"errors", "atomic"}
 MAY_USE = {
     "errors": set(),
     "atomic": set(),
-    "command_line": {"machine"},
+    "command_line": {"machine", "settings"},
+    "settings": set(),
     "machine": set(),
     "audio": {"machine"},
     "lists": {"audio"},
     "models": set(),
     "features": {"models", "audio", "machine"},
     "data": {"lists", "audio", "features", "machine"},
-    "model_files": {"models"},
+    "model_files": {"features", "models"},
     "training": {"machine", "model_files"},
     "embeddings": {"data", "machine"},
     "scoring": {"data", "lists"},
     "evaluation": {"scoring", "lists"},
     "report": {"evaluation"},
     "export": {"data", "evaluation", "model_files", "models"},
-    "corpora": {"audio", "command_line"},
+    "corpora": {"audio", "command_line", "machine"},
 }
 # They know neither files nor settings, and lists need not wait for torch.
 NEVER_IMPORTED = {

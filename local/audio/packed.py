@@ -39,13 +39,13 @@ def make_schema(metadata=None):
 
 
 class PackedAudio:
-    """All samples of a shard, with those methods of `soundfile.SoundFile` that the recipe uses."""
+    """All samples of a shard, with the methods of `local.audio.opening.Recording` that are used."""
 
     subtype = "PCM_16"
     channels = 1
 
     def __init__(self, shard):
-        self.name = shard.path
+        self.path = shard.path
         self.frames = shard.num_samples
         self.samplerate = shard.sample_rate
         self._shard = shard

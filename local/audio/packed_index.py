@@ -1,5 +1,6 @@
 """A folder of packed audio to where each utterance is in it (see `local.audio.packed`)."""
 
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,9 +63,17 @@ def find_packed(names, folder):
     """
     index = read_index(folder)
     for name in names:
-        place = index.get(name) or index.get(utterance_name(name))
+        place = next(filter(None, map(index.get, _spellings(name))), None)
         if place is None:
             yield Audio(name, problem=f"there is no '{name}' in the packed audio of {folder}")
         else:
             info = AudioInfo(place.stop - place.start, place.sample_rate, 1)
             yield Audio(place.path, info=info, start=place.start)
+
+
+def _spellings(name):
+    """What an utterance may be called: without extension, with composed or decomposed letters."""
+    yield name
+    name = utterance_name(name)
+    yield name
+    yield from (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))

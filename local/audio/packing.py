@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from local.atomic import replacing
+from local.atomic import lock_folder, replacing
 from local.audio.packed import RATE_KEY, SHARD_NAMES, VERSION, VERSION_KEY, Shard, make_schema
 from local.audio.reading import read_audio
 from local.audio.table import examine_audio
 from local.errors import InputError
-from local.machine.run_lock import lock_folder
 
 # The key of a digest of what a shard was made of: a shard whose sources are the same is kept.
 SOURCES_KEY = b"sources"
@@ -26,13 +25,14 @@ BATCH_SAMPLES = 32_000_000
 
 
 class Source(NamedTuple):
-    """A recording to pack under a name, and how many samples it will have there."""
+    """A recording to pack under a name, how many samples it has, and will have there."""
 
     name: str
     place: tuple
     path: str
     size: int
     mtime_ns: int
+    num_source_samples: int
     num_samples: int
 
 
@@ -85,8 +85,6 @@ def pack_audio(
     """
     out_dir = Path(out_dir)
     lock_folder(out_dir)
-    for leftover in out_dir.glob(f".{SHARD_NAMES}.*.tmp"):
-        leftover.unlink()
     sources = _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress)
     _refuse_to_lose(out_dir, {source.name for source in sources})
     shards = list(_grouped(sources, shard_samples))
@@ -126,7 +124,7 @@ def _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress
             problems.add(*place, audio.problem)
         else:
             length = -(-audio.info.num_samples * sample_rate // audio.info.sample_rate)
-            sources.append(Source(name, place, *audio[:3], length))
+            sources.append(Source(name, place, *audio[:3], audio.info.num_samples, length))
     return sources
 
 
@@ -193,7 +191,7 @@ def _write_shard(path, sources, metadata, decode, problems):
 def _read(source, sample_rate):
     """The samples, or the message of what is wrong."""
     try:
-        return read_audio(source.path, sample_rate=sample_rate)
+        return read_audio(source.path, 0, source.num_source_samples, sample_rate)
     except (InputError, OSError) as error:
         return str(error)
 

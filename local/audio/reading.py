@@ -1,17 +1,13 @@
-"""Names to audio files, and these to samples: int16, mono, at one rate, whole or in chunks."""
+"""Audio files to samples: int16, mono, at one rate, whole or in chunks."""
 
-import contextlib
-import math
-import os
+import functools
+from fractions import Fraction
 
 import numpy as np
-import soundfile
 
+from local.audio.opening import open_recording
 from local.audio.packed import PackedAudio
 from local.errors import InputError
-
-# In the order in which they are tried.
-EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph")
 
 # libsndfile doesn't scale float-coded samples to int16, and it lets loud samples of Vorbis and Opus
 # wrap around. It clips MP3 itself, and samples of other codings can't exceed the range.
@@ -19,25 +15,10 @@ _READ_AS_FLOAT = frozenset(("FLOAT", "DOUBLE", "VORBIS", "OPUS"))
 INT16_SCALE = 32768
 # Resampled at once: floating-point copies of an hour of 48 kHz stereo would take 3 GB.
 BLOCK_SAMPLES = 1 << 20
+# The largest of two rates' ratio: 12,345 and 16,000 Hz are 2,469 to 3,200.
+_MAX_FACTOR = 4000
 # Half the length of scipy's resample_poly filter, in samples of the lower of the two rates.
 _FILTER_SAMPLES = 10
-
-
-def candidate_paths(data_dir, name, extensions=EXTENSIONS):
-    """The paths at which the file of a name may be, in the order in which they are tried.
-
-    The name has an extension or none, and is relative to `data_dir` unless it is absolute.
-
-    Example
-    -------
-    >>> candidate_paths("data", "spk.1/utt.2")[:2]
-    ['data/spk.1/utt.2.wav', 'data/spk.1/utt.2.flac']
-    >>> candidate_paths("data", "anna/1.flac")[0]
-    'data/anna/1.flac'
-    """
-    path = os.path.join(data_dir, name)
-    paths = [path + extension for extension in extensions]
-    return [path, *paths] if path.lower().endswith(extensions) else paths
 
 
 def read_audio(path, start=0, stop=None, sample_rate=16000):
@@ -98,14 +79,26 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
     """
     with _opened(path) as file:
         rate = file.samplerate
+        up, down = _factors(rate, sample_rate)
         # Rounded up: resampling may give a sample too many, never one too few.
-        length = -(-num_samples * rate // sample_rate)
+        length = -(-num_samples * down // up)
         if stop - start < length:
             samples = cut_chunk(_read(file, start, stop - start), length, rng)
         else:
             first = start + int(rng.integers(stop - start - length + 1))
             samples = _read(file, first, length)
         return _to_int16(_resample(samples, rate, sample_rate)[:num_samples])
+
+
+def is_silent(samples):
+    """Whether a recording is digital silence: all samples are alike, as no microphone gives them.
+
+    Example
+    -------
+    >>> is_silent(np.zeros(16000, np.int16)), is_silent(np.array([0, 0, 1], np.int16))
+    (True, False)
+    """
+    return bool(np.all(samples == samples[:1]))
 
 
 def cut_chunk(values, length, rng):
@@ -123,15 +116,10 @@ def cut_chunk(values, length, rng):
     return values.take(np.arange(first, first + length), axis=0, mode="wrap")
 
 
-@contextlib.contextmanager
 def _opened(path):
-    try:
-        with PackedAudio.open(path) or soundfile.SoundFile(path) as file:
-            yield file
-    except soundfile.SoundFileError as error:
-        raise InputError(
-            f"{path}: can't be read ({error}): was it changed since it was checked?"
-        ) from error
+    """The open file: packed audio or any other."""
+    hint = ": it is damaged, or was changed since it was checked"
+    return PackedAudio.open(path) or open_recording(path, hint)
 
 
 def _resampled_blocks(file, start, stop, sample_rate):
@@ -177,16 +165,24 @@ def _read_on(file, start, length):
     num_read = file.buffer_read_into(samples, samples.dtype.name)
     if num_read != length or not length:
         raise InputError(
-            f"{file.name}: has no samples {start} to {start + length}: make its manifest again"
+            f"{file.path}: has no samples {start} to {start + length}: make its manifest again"
         )
     if as_float:
         samples *= INT16_SCALE
     return samples.mean(axis=1) if samples.ndim > 1 else samples
 
 
+@functools.lru_cache
 def _factors(from_rate, to_rate):
-    divisor = math.gcd(from_rate, to_rate)
-    return to_rate // divisor, from_rate // divisor
+    """(up, down), the ratio of the rates as a fraction.
+
+    The filter is as long as twenty of the larger one. So 44,101 Hz is taken for 44,101.01 Hz; no
+    rate is changed by more than 125 millionths, and none of the usual ones at all.
+    """
+    ratio = Fraction(to_rate, from_rate)
+    if ratio > 1:
+        return (1 / (1 / ratio).limit_denominator(_MAX_FACTOR)).as_integer_ratio()
+    return ratio.limit_denominator(_MAX_FACTOR).as_integer_ratio()
 
 
 def _resample(samples, from_rate, to_rate):

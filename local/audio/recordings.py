@@ -1,12 +1,21 @@
 """A folder to the recordings in it, under the names that lists give them."""
 
+import logging
 import os
 from pathlib import Path
 
-from local.audio.reading import EXTENSIONS
+from local.audio.finding import EXTENSIONS
 from local.errors import InputError, Problems
 
+logger = logging.getLogger(__name__)
+
 _BLANKS = set(" \t\n\r\v\f")
+# Of audio and video that is not read.
+UNREAD_EXTENSIONS = tuple(
+    ".m4a .m4b .aac .aif .aiff .aifc .wma .amr .3gp .caf .au .snd .ape .wv .mka .webm .mp2 .mp4 "
+    ".mov .mkv .avi .ra .dsf .w64 .voc .nist .sphere".split()
+)
+MAX_SHOWN = 10
 
 
 def find_utterances(folder):
@@ -27,7 +36,12 @@ def find_utterances(folder):
         files.setdefault(name, path)
     _check_names(folder, files.values(), problems)
     problems.raise_if_any()
-    return _by_speaker(folder, sorted(files))
+    utterances = _by_speaker(folder, sorted(files))
+    folders = (path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    empty = sorted(set(folders) - set(utterances))
+    if empty:
+        print(f"{folder}: {len(empty)} folders have nothing that is read: {_some(empty)}")
+    return utterances
 
 
 def utterance_name(path):
@@ -38,35 +52,68 @@ def utterance_name(path):
     >>> utterance_name("anna/session.1/a.flac")
     'anna/session.1/a'
     >>> utterance_name("anna/A.WAV"), utterance_name("anna/a.wav.flac")
-    ('anna/A.WAV', 'anna/a.wav.flac')
+    ('anna/A', 'anna/a.wav.flac')
     """
     stem, extension = os.path.splitext(path)
-    is_found = extension in EXTENSIONS and not stem.lower().endswith(EXTENSIONS)
+    is_found = extension.lower() in EXTENSIONS and not stem.lower().endswith(EXTENSIONS)
     return stem if is_found else path
 
 
 def audio_files(folder):
     """Yields the audio files below a folder, as paths relative to it, in a fixed order.
 
+    Hidden files and folders are left out. Links to folders are followed, but each folder is walked
+    once, in its own place if it has one below `folder`. A warning says which links are left out,
+    and how many files have formats that are not read.
+
     Raises an InputError if a folder can't be read.
     """
+    root = os.path.realpath(folder)
+    seen, links, unread = {root}, [], []
     for current, subfolders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        subfolders[:] = sorted(
-            name for name in subfolders if name[0] != "." and not _leads_back(current, name)
-        )
+        visible = sorted(name for name in subfolders if name[0] != ".")
+        here = os.path.realpath(current)
+        subfolders[:] = [name for name in visible if _is_new(os.path.join(here, name), root, seen)]
+        links += [os.path.join(current, name) for name in visible if name not in subfolders]
         for name in sorted(files):
+            path = os.path.relpath(os.path.join(current, name), folder)
             if name[0] != "." and name.lower().endswith(EXTENSIONS):
-                yield os.path.relpath(os.path.join(current, name), folder)
+                yield path
+            elif name[0] != "." and name.lower().endswith(UNREAD_EXTENSIONS):
+                unread.append(path)
+    if links:
+        logger.warning("Left out, as they lead to folders that are taken already: %s", _some(links))
+    if unread:
+        kinds = sorted({os.path.splitext(path)[1].lower() for path in unread})
+        logger.warning(
+            "%s: %d recordings are left out, as %s is not read (in %s): convert them, for example "
+            "by ffmpeg -i A%s A.flac",
+            *(folder, len(unread), " ".join(kinds)),
+            _some(sorted({path.split("/")[0] for path in unread})),
+            kinds[0],
+        )
+
+
+def _is_new(path, root, seen):
+    """Whether a folder is to be walked; adds it to those that were seen, by their real paths."""
+    real = path
+    if os.path.islink(path):
+        real = os.path.realpath(path)
+        inside = os.path.relpath(real, root).split("/")
+        has_own_place = inside[0] != ".." and not any(part[0] == "." for part in inside)
+        if has_own_place or root.startswith(f"{real.rstrip('/')}/"):
+            return False
+    is_new = real not in seen
+    seen.add(real)
+    return is_new
+
+
+def _some(names):
+    return ", ".join(names[:MAX_SHOWN]) + (" ..." if len(names) > MAX_SHOWN else "")
 
 
 def _refuse(error):
     raise InputError(f"{error.filename}: can't be read ({error.strerror})")
-
-
-def _leads_back(current, name):
-    """Whether a subfolder is a link to a folder above it, where a walk would never end."""
-    subfolder = Path(current, name)
-    return subfolder.is_symlink() and Path(current).resolve().is_relative_to(subfolder.resolve())
 
 
 def _check_names(folder, paths, problems):

@@ -12,17 +12,19 @@ from tqdm import tqdm
 
 from local.atomic import replacing
 from local.audio.checking import AudioInfo, check_audio
-from local.audio.reading import EXTENSIONS, candidate_paths
+from local.audio.finding import EXTENSIONS, find_file
 from local.errors import InputError
 
 # Raise it whenever check_audio finds something new: all files are then checked again.
-_VERSION = 1
+_VERSION = 2
 _NUM_FACTS = 5
 _FILES_PER_BLOCK = 256
 # Threads pay where they wait for a disk. With audio in the system's cache, they only hinder each
 # other.
 _NUM_WORKERS = 32
 _WAITING_SHARE = 0.5
+# Of a million files, saving takes some seconds.
+_SECONDS_BETWEEN_SAVES = 120.0
 
 
 class FileKind(NamedTuple):
@@ -98,7 +100,7 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
         One for each name, in the order of `names`.
     """
     table = _load(table_path)
-    is_changed = False
+    is_changed, saved = False, time.monotonic()
     examine = partial(_examine, data_dir=data_dir, table=table, kind=kind)
     bar = tqdm(total=len(names), desc=kind.what, unit=" files", disable=not progress)
     try:
@@ -115,6 +117,9 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
                         is_changed = True
                     yield audio
                 bar.update(len(audios))
+                if is_changed and time.monotonic() > saved + _SECONDS_BETWEEN_SAVES:
+                    _save(table_path, table)  # now, for a kill doesn't wait
+                    is_changed, saved = False, time.monotonic()
     finally:
         if is_changed:
             _save(table_path, table)
@@ -139,17 +144,16 @@ def missing_problem(name, data_dir, kind=AUDIO):
 
 
 def _examine(name, data_dir, table, kind):
-    for path in candidate_paths(data_dir, name, kind.extensions):
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
-        stamp = status.st_size, status.st_mtime_ns
-        facts = table.get(path)
-        if facts and facts[:2] == stamp:
-            return Audio(path, *stamp, AudioInfo(*facts[2:]))
-        try:
-            return Audio(path, *stamp, kind.check(path), is_new=True)
-        except InputError as error:
-            return Audio(path, problem=str(error))
-    return Audio(os.path.join(data_dir, name), problem=missing_problem(name, data_dir, kind))
+    found = find_file(data_dir, name, kind.extensions)
+    if found is None:
+        problem = missing_problem(name, data_dir, kind)
+        return Audio(os.path.join(data_dir, name), problem=problem)
+    path, status = found
+    stamp = status.st_size, status.st_mtime_ns
+    facts = table.get(path)
+    if facts and facts[:2] == stamp:
+        return Audio(path, *stamp, AudioInfo(*facts[2:]))
+    try:
+        return Audio(path, *stamp, kind.check(path), is_new=True)
+    except InputError as error:
+        return Audio(path, problem=str(error))

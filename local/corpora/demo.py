@@ -13,20 +13,26 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from soundfile import SoundFileError
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from local import command_line
+from local.atomic import folder_beside
 from local.corpora.espeak import find_espeak
 from local.corpora.lists import choose_trials, write_lines, write_lists
 from local.corpora.synthetic import VOICES, Settings, cast_speakers, describe, record_speaker
 from local.errors import InputError
+from local.machine.signals import end_with_parent
 
 DESCRIPTION = "corpus.json"  # written last: a folder that has it is complete
+# While another process makes it, this one waits.
+PATIENCE_SECONDS = 600.0
 # The corpus that hparams/vgg.yaml names, relative to the working directory.
 DEFAULT_DIR = Path("data/demo")
 DEFAULT_SETTINGS = {
@@ -85,17 +91,16 @@ def make_corpus(out_dir, settings, workers=1):
             return False
         find_espeak()
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the final place, so that renaming is enough, and removed however this ends.
-        with tempfile.TemporaryDirectory(prefix=".demo.", dir=out_dir.parent) as work:
-            corpus = Path(work) / "corpus"
-            _build(corpus, settings, workers)
-            write_lines(corpus / DESCRIPTION, [description])
+        with folder_beside(out_dir, PATIENCE_SECONDS) as work:
+            if not _is_there(out_dir, description):
+                _build(work / "corpus", settings, workers)
+                write_lines(work / "corpus" / DESCRIPTION, [description])
             if _is_there(out_dir, description):
                 return False  # another process was faster
             if out_dir.exists():
-                out_dir.rename(Path(work) / "old")
-            corpus.rename(out_dir)
-    except OSError as error:
+                out_dir.rename(work / "old")
+            (work / "corpus").rename(out_dir)
+    except (OSError, SoundFileError) as error:
         raise InputError(f"{out_dir}: the demo corpus can't be written ({error})") from error
     return True
 
@@ -136,7 +141,8 @@ def _record_all(speakers, audio_dir, workers):
     if workers < 2:
         return [record(speaker) for speaker in speakers]
     # "spawn", because the fork of a process with threads may hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         return list(pool.map(record, speakers))
 
 
@@ -162,4 +168,4 @@ def _parser():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.run(lambda arguments: sys.exit(main(arguments)))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from local import command_line
-from local.atomic import writing
+from local.atomic import locked
 from local.audio.recordings import find_utterances
 from local.corpora.lists import choose_trials, write_lines, write_lists
 from local.errors import InputError
@@ -34,11 +34,10 @@ def main(arguments):
     training, others = _split_speakers(utterances, options.trial_speakers, rng)
     clients, impostors = choose_trials(others, options.trials, rng)
     out_dir = options.out_dir
-    with writing(out_dir):
-        out_dir.mkdir(parents=True, exist_ok=True)
-    lists = write_lists(out_dir, list(training.values()), clients, impostors)
     speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
-    speakers_path = write_lines(out_dir / "speakers.txt", speakers)
+    with locked(out_dir):
+        lists = write_lists(out_dir, list(training.values()), clients, impostors)
+        speakers_path = write_lines(out_dir / "speakers.txt", speakers)
     num_utterances = sum(map(len, training.values()))
     print(f"{lists[0]}: {num_utterances} utterances of {len(training)} speakers")
     print(f"{lists[1]}: {len(clients)} trials of {len(others)} other speakers")

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from local.atomic import replacing, writing
+from local.atomic import remove_leftovers, replacing, writing
 from local.audio.checking import length_problem
 from local.audio.packed_index import find_packed, is_packed
 from local.audio.table import AUDIO, examine_audio
 from local.data.manifest_files import COLUMNS
 from local.errors import InputError, Problems
+from local.lists.fields import plain_name
 from local.lists.labels import read_labels
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ def prepare_trials(
     names = trials.utterances
     utterances = _Utterances(names, names, [""] * len(names), trials.places.__getitem__)
     with _examined(utterances, data_dir, manifest_path, progress, kind) as audios:
+        audios = _refuse_repeats(utterances, audios)
         return _write_manifest(utterances, audios, manifest_path, sample_rate, min_seconds)
 
 
@@ -136,23 +138,26 @@ def _examined(utterances, data_dir, manifest_path, progress, kind):
         raise InputError(f"{data_dir}: there is no such data directory")
     with writing(Path(manifest_path).parent):
         Path(manifest_path).parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(Path(manifest_path).parent)
     table_path = Path(manifest_path).with_suffix(f".{kind.table}.npz")
     # The real path, so that the table serves however the directory is written.
     data_dir = os.path.realpath(data_dir)
+    names = [plain_name(name, data_dir) for name in utterances.names]
     if kind is AUDIO and is_packed(data_dir):
-        return closing(find_packed(utterances.names, data_dir))
-    return closing(examine_audio(utterances.names, data_dir, table_path, progress, kind))
+        return closing(find_packed(names, data_dir))
+    return closing(examine_audio(names, data_dir, table_path, progress, kind))
 
 
 def _refuse_repeats(utterances, audios):
-    """Yields audios; two names of one file ('a' and 'a.wav') are as wrong as one name twice."""
+    """Yields audios; two names of one file ('a' and 'a.wav', 'b//a') are as wrong as one twice."""
     first = {}
     for index, audio in enumerate(audios):
         earlier = first.setdefault((audio.path, audio.start), index)
         if earlier != index and not audio.problem:
-            line = utterances.place(earlier)[1]
+            path, line = utterances.place(earlier)
+            where = f"on line {line}" if path == utterances.place(index)[0] else f"in {path}:{line}"
             name = utterances.names[earlier]
-            audio = audio._replace(problem=f"{audio.path} is already on line {line}, as '{name}'")
+            audio = audio._replace(problem=f"{audio.path} is already {where}, as '{name}'")
         yield audio
 
 

@@ -1,5 +1,7 @@
 """Two manifests to the speakers in both: training on those of the trials makes the EER too low."""
 
+import os
+
 from local.data.manifest_files import read_manifest
 
 
@@ -24,29 +26,46 @@ def shared_speakers(training_manifest, trials_manifest):
     """
     trial_rows = list(read_manifest(trials_manifest))
     trial_paths = {row["wav"] for row in trial_rows}
-    speakers, shared, levels = set(), set(), []
+    speakers, shared, folders, levels = set(), set(), set(), []
     for row in read_manifest(training_manifest):
         speaker = row["spk_id"]
         speakers.add(speaker)
         if row["wav"] in trial_paths:
             shared.add(speaker)
-        _add_folders(levels, row["ID"], speaker)
+        folders.add((row["ID"].rpartition("/")[0], speaker))
+    for folder, speaker in folders:  # far fewer than utterances
+        _add_folders(levels, folder, speaker)
     level, speaker_of_folder = _speaker_level(levels, speakers)
     for row in trial_rows:
-        folders = _folders(row["ID"])
+        folders = _split(row["ID"].rpartition("/")[0])
         if level < len(folders) and folders[level] in speaker_of_folder:
             shared.add(speaker_of_folder[folders[level]])
     folder_of_speaker = {speaker: folder for folder, speaker in speaker_of_folder.items()}
-    return [folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=int)]
+    return [
+        folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=lambda s: (len(s), s))
+    ]
 
 
-def _folders(name):
-    return name.split("/")[:-1]
+def overlap_warning(training_manifest, trials_manifest):
+    """What to say of the speakers that `shared_speakers` finds; "" if there are none."""
+    shared = shared_speakers(training_manifest, trials_manifest)
+    if not shared:
+        return ""
+    who = "speaker seems" if len(shared) == 1 else "speakers seem"
+    names = ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else "")
+    return (
+        f"{len(shared)} training {who} to be in the trials too ({names}): the EER will look better "
+        "than it is"
+    )
 
 
-def _add_folders(levels, name, speaker):
+def _split(folder):
+    return os.path.normpath(folder).split("/") if folder else []
+
+
+def _add_folders(levels, path, speaker):
     """Updates levels[k], the speaker of each folder at depth k; None if a folder has several."""
-    for level, folder in enumerate(_folders(name)):
+    for level, folder in enumerate(_split(path)):
         if level == len(levels):
             levels.append({})
         if levels[level].setdefault(folder, speaker) != speaker:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.data.manifests import Manifest, prepare_training, prepare_trials
-from local.data.overlap import shared_speakers
+from local.data.overlap import overlap_warning
 from local.errors import InputError
 from local.features.files import feature_kind
 from local.lists.labels import read_labels
@@ -21,6 +21,7 @@ class Prepared(NamedTuple):
     train: Manifest
     valid: Manifest
     trials: Trials
+    warning: str = ""  # of speakers in both
 
 
 def prepare(
@@ -60,15 +61,10 @@ def prepare(
     manifests = Path(out_dir, "manifests")
     train = prepare_training(train_labels_path, train_data_dir, manifests / "train.csv", **options)
     valid = prepare_trials(trials, valid_data_dir, manifests / "valid.csv", **options)
-    shared = shared_speakers(train.path, valid.path)
-    if shared:
-        logger.warning(
-            "%d training speakers seem to be in the trials too (%s): the EER will look better "
-            "than it is",
-            len(shared),
-            ", ".join(shared[:5]) + (" ..." if len(shared) > 5 else ""),
-        )
-    return Prepared(train, valid, trials)
+    warning = overlap_warning(train.path, valid.path)
+    if warning:
+        logger.warning(warning)
+    return Prepared(train, valid, trials, warning)
 
 
 SETTINGS = tuple(inspect.signature(prepare).parameters)

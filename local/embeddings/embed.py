@@ -11,6 +11,7 @@ from local.data.chunks import pad_waveforms
 from local.data.loading import Loader
 from local.data.manifest_files import read_manifest, write_manifest
 from local.data.readers import read_utterance
+from local.embeddings.levels import FINE, judge_level
 from local.embeddings.long_recordings import MAX_FRAMES, embed_by_parts
 from local.errors import InputError
 from local.machine import processes
@@ -52,6 +53,7 @@ class Utterances(NamedTuple):
     indices: list  # of int: the rows of the manifest
     waveforms: torch.Tensor  # int16 (batch, samples), or log-mel (batch, frames, num_mels); padded
     lengths: torch.Tensor  # (batch,) samples or frames
+    levels: list  # of int, see `local.embeddings.levels`
     failures: list  # of (row of the manifest, problem) of those that can't be read
 
 
@@ -128,16 +130,21 @@ def padded_seconds(batches, durations):
     return [len(batch) * durations[batch[0]] for batch in batches]
 
 
-def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0, keep_going=False):
+def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
     """A DataLoader of Utterances: this process's share of a manifest.
 
     The batches are those of `batches_by_length` for any number of processes, so that embeddings do
-    not depend on it.
+    not depend on it. An utterance that can't be read raises an InputError.
     """
-    dataset = WholeUtterances(manifest_path, sample_rate, keep_going)
-    durations = dataset.durations()
-    batches = batches_by_length(durations, batch_seconds)
-    shares = processes.shares(padded_seconds(batches, durations), processes.num_processes())
+    dataset = WholeUtterances(manifest_path, sample_rate)
+    batches = batches_by_length(dataset.durations(), batch_seconds)
+    return batch_loader(dataset, batches, num_workers)
+
+
+def batch_loader(dataset, batches, num_workers=0):
+    """A DataLoader of Utterances: this process's share of batches of a WholeUtterances."""
+    costs = padded_seconds(batches, dataset.durations())
+    shares = processes.shares(costs, processes.num_processes())
     return Loader(
         dataset,
         batch_sampler=[batches[index] for index in shares[processes.rank()]],
@@ -153,9 +160,10 @@ def _collate(items):
     failures = [item for item in items if isinstance(item[1], str)]
     readable = [item for item in items if not isinstance(item[1], str)]
     if not readable:
-        return Utterances([], torch.empty(0), torch.empty(0), failures)
+        return Utterances([], torch.empty(0), torch.empty(0), [], failures)
     indices, waveforms = zip(*readable, strict=True)
-    return Utterances(list(indices), *pad_waveforms(waveforms), failures)
+    levels = [judge_level(values) if values.ndim == 1 else FINE for values in waveforms]
+    return Utterances(list(indices), *pad_waveforms(waveforms), levels, failures)
 
 
 def embed_batch(features, extractor, batch, device):
@@ -168,48 +176,10 @@ def embed_batch(features, extractor, batch, device):
     return extractor(values, num_frames).float()
 
 
-def extract_embeddings(features, extractor, loader, device="cpu", precision="fp32", progress=True):
-    """Embeds all utterances of a manifest, shared out among the processes; see `embed_share`.
+def embed_share(features, extractor, loader, device, precision, progress, is_over=lambda: False):
+    """Embeds this process's share of the utterances, and waits for the other processes.
 
-    Returns
-    -------
-    embeddings : torch.Tensor or None
-        float32 (num_utterances, embedding_size), on the CPU, in the order of the manifest, in the
-        first process; None in the others.
-    """
-    share = embed_share(features, extractor, loader, device, precision, progress)
-    return processes.gather_rows(*share, len(loader.dataset), device)
-
-
-@torch.inference_mode()
-def embed_share(
-    features,
-    extractor,
-    loader,
-    device,
-    precision,
-    progress,
-    is_over=lambda: False,
-    after_batch=lambda batch: None,
-):
-    """Embeds this process's share of the utterances.
-
-    Arguments
-    ---------
-    features, extractor : torch.nn.Module
-        See `LogMel` and `EmbeddingExtractor`; put on the device and in evaluation mode here.
-    loader : DataLoader
-        From `utterance_loader`.
-    device : str
-    precision : str
-        "fp32" or "bf16" of the front end. In bf16 an embedding differs a little from batch to
-        batch, as the order of summation does.
-    progress : bool
-        Whether the first process shows a progress bar.
-    is_over : callable
-        Asked before each batch; ends the loop if true.
-    after_batch : callable
-        Called with each batch of Utterances once it is embedded.
+    The arguments are as for `embed_batches`.
 
     Returns
     -------
@@ -218,18 +188,50 @@ def embed_share(
     embeddings : torch.Tensor
         float32 (len(indices), embedding_size), on the CPU.
     """
+    indices, rows = [], []
+    for batch, embeddings in embed_batches(
+        features, extractor, loader, device, precision, progress, is_over
+    ):
+        indices += batch.indices
+        rows.append(embeddings)
+    processes.wait_for_all()
+    return indices, torch.cat(rows) if rows else torch.empty(0, 0)
+
+
+@torch.inference_mode()
+def embed_batches(features, extractor, loader, device, precision, progress, is_over=lambda: False):
+    """Embeds the utterances of a loader.
+
+    Arguments
+    ---------
+    features, extractor : torch.nn.Module
+        See `LogMel` and `EmbeddingExtractor`; put on the device and in evaluation mode here.
+    loader : DataLoader
+        From `utterance_loader` or `batch_loader`.
+    device : str
+    precision : str
+        "fp32" or "bf16" of the front end. In bf16 an embedding differs a little from batch to
+        batch, as the order of summation does.
+    progress : bool
+        Whether the first process shows a progress bar.
+    is_over : callable
+        Asked before each batch; ends the loop if true.
+
+    Yields
+    ------
+    batch : Utterances
+    embeddings : torch.Tensor
+        float32 (batch, embedding_size), on the CPU; (0, 0) if the batch is empty.
+    """
     features.to(device).eval()
     extractor.to(device).eval()
     kind, dtype = torch.device(device).type, AMPConfig.from_name(precision).dtype
-    indices, rows = [], []
     hidden = not progress or processes.rank() > 0
     with TorchAutocast(device_type=kind, dtype=dtype):
         for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
             if is_over():
                 break
             if batch.indices:
-                rows.append(embed_batch(features, extractor, batch, device).cpu())
-                indices += batch.indices
-            after_batch(batch)
-    processes.wait_for_all()
-    return indices, torch.cat(rows) if rows else torch.empty(0, 0)
+                yield batch, embed_batch(features, extractor, batch, device).cpu()
+            else:
+                yield batch, torch.empty(0, 0)

@@ -3,11 +3,14 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from local.atomic import replacing
 from local.errors import InputError
+
+_ROWS_AT_ONCE = 10_000
 
 
 def split_format(out, file_format=None):
@@ -37,36 +40,53 @@ def check_ids(ids, file_format):
             raise InputError(f"'{identity}': an ID in Kaldi's files can't hold blanks: use npz")
 
 
-def write_embeddings(path, file_format, ids, embeddings):
+class Out(NamedTuple):
+    """Files whose names begin with a path, and a folder on its disk for what is not finished."""
+
+    path: Path
+    folder: Path | None = None
+
+    def final(self, extension):
+        """The path of a file."""
+        return self.path.with_name(self.path.name + extension)
+
+    def write(self, extension, write):
+        """Has write(file) write a file, whole or not at all; returns a list of its path."""
+        final = self.final(extension)
+        with replacing(final, folder=self.folder) as temporary, open(temporary, "wb") as file:
+            write(file)
+        return [final]
+
+
+def write_embeddings(out, file_format, ids, embeddings):
     """Writes embeddings, and returns the paths of the files.
 
     Arguments
     ---------
-    path : Path
-        Without extension; its folder must exist.
+    out : Out
     file_format : str
         "npz": `.npz` with `ids` and `embeddings`; "npy": `.npy`, and `.ids.txt` with an ID a line;
         "ark": Kaldi's vectors, `.ark` and `.scp`; "csv": `.csv` with an embedding a line.
     ids : list of str
     embeddings : np.ndarray
-        float32 (num_recordings, embedding_size)
+        float32 (num_recordings, embedding_size); it may be mapped from a file, and isn't copied.
 
     Raises
     ------
     InputError
         If it can't be written.
     """
-    return WRITERS[file_format](path, ids, embeddings)
+    return WRITERS[file_format](out, ids, embeddings)
 
 
-def write_alignments(path, file_format, ids, alignments):
+def write_alignments(out, file_format, ids, alignments):
     """Writes attention weights, float32 (states, heads) for each ID; see `write_embeddings`.
 
     They are Kaldi's matrices for "ark", and else an `.npz` with an array for each ID.
     """
     if file_format == "ark":
-        return _write_ark(path, ids, alignments)
-    return _write(path, ".npz", lambda file: _save_arrays(file, ids, alignments))
+        return _write_ark(out, ids, alignments)
+    return out.write(".npz", lambda file: _save_arrays(file, ids, alignments))
 
 
 def _save_arrays(file, ids, arrays):
@@ -77,42 +97,52 @@ def _save_arrays(file, ids, arrays):
                 np.save(member, array, allow_pickle=False)
 
 
-def _write(path, extension, write):
-    final = path.with_name(path.name + extension)
-    with replacing(final) as temporary, open(temporary, "wb") as file:
-        write(file)
-    return [final]
-
-
-def _write_npz(path, ids, embeddings):
+def _write_npz(out, ids, embeddings):
     arrays = {"ids": np.array(ids), "embeddings": embeddings}
-    return _write(path, ".npz", lambda file: np.savez(file, **arrays))
+    return out.write(".npz", lambda file: np.savez(file, **arrays))
 
 
-def _write_npy(path, ids, embeddings):
+def _write_npy(out, ids, embeddings):
     lines = "".join(f"{identity}\n" for identity in ids).encode()
-    names = _write(path, ".ids.txt", lambda file: file.write(lines))
-    return _write(path, ".npy", lambda file: np.save(file, embeddings)) + names
+    names = out.write(".ids.txt", lambda file: file.write(lines))
+    return out.write(".npy", lambda file: np.save(file, embeddings)) + names
 
 
-def _write_ark(path, ids, arrays):
+def _write_ark(out, ids, arrays):
     import kaldiio
 
-    ark, scp = path.with_name(path.name + ".ark"), io.StringIO()
-    with replacing(ark) as temporary:
-        kaldiio.save_ark(str(temporary), dict(zip(ids, arrays, strict=True)), scp=scp)
+    lines, arrays = io.StringIO(), iter(arrays)
     # Absolute, so that Kaldi can read it from any directory.
-    table = scp.getvalue().replace(f" {temporary}:", f" {ark.absolute()}:").encode()
-    return [ark, *_write(path, ".scp", lambda file: file.write(table))]
+    final = out.final(".ark").absolute()
+
+    def write(file):
+        for first in range(0, len(ids), _ROWS_AT_ONCE):
+            block = zip(ids[first : first + _ROWS_AT_ONCE], arrays, strict=False)
+            table = io.StringIO()
+            kaldiio.save_ark(file, dict(block), scp=table)
+            lines.write(table.getvalue().replace(f" {file.name}:", f" {final}:"))
+
+    paths = out.write(".ark", write)
+    return paths + out.write(".scp", lambda file: file.write(lines.getvalue().encode()))
 
 
-def _write_csv(path, ids, embeddings):
+def _write_csv(out, ids, embeddings):
     import pyarrow as pa
     from pyarrow import csv
 
-    columns = {"id": ids} | {f"e{place}": column for place, column in enumerate(embeddings.T)}
+    names = ["id", *(f"e{place}" for place in range(embeddings.shape[1]))]
+    types = [pa.string()] + [pa.float32()] * embeddings.shape[1]
+    schema = pa.schema(zip(names, types, strict=True))
     options = csv.WriteOptions(quoting_style="needed")
-    return _write(path, ".csv", lambda file: csv.write_csv(pa.table(columns), file, options))
+
+    def write(file):
+        with csv.CSVWriter(file, schema, write_options=options) as writer:
+            for first in range(0, len(ids), _ROWS_AT_ONCE):
+                rows = slice(first, first + _ROWS_AT_ONCE)
+                columns = [pa.array(ids[rows]), *map(pa.array, embeddings[rows].T)]
+                writer.write(pa.table(columns, schema))
+
+    return out.write(".csv", write)
 
 
 WRITERS = {"npz": _write_npz, "npy": _write_npy, "ark": _write_ark, "csv": _write_csv}

@@ -21,8 +21,6 @@ from local.scoring.quality import checked_measures, input_names
 
 logger = logging.getLogger(__name__)
 
-# Of a file, which has some hundreds.
-MAX_BYTES = 1_000_000
 MEANING = "natural-log likelihood ratio = offset + sum of weight * input"
 
 
@@ -105,9 +103,8 @@ def save(path, calibration):
 
 def load(path):
     """Reads the Calibration that `save` writes; an InputError says what is wrong with the file."""
-    text = read_text(path, max_bytes=MAX_BYTES)
     try:
-        content = json.loads(text)
+        content = json.loads(read_text(path))
         quality = checked_measures(content["quality"])
         weights, names = content["weights"], input_names(quality)
         if weights.keys() != set(names):
@@ -127,5 +124,5 @@ def load(path):
 def _finite(name, value):
     # True is an int, too, and math.isfinite fails on whole numbers too large for a float.
     if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
-        raise ValueError(f"{name}: {str(value)[:40]} is not a finite number")
+        raise ValueError(f"{name}: {value} is not a finite number")
     return float(value)

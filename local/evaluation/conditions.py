@@ -2,6 +2,7 @@
 
 import logging
 from itertools import pairwise
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +75,7 @@ NO_GROUPING = Grouping({}, {}, ())
 def _are_ascending(edges):
     return (
         isinstance(edges, list | tuple)
-        and all(isinstance(edge, int | float) for edge in edges)
+        and all(isinstance(edge, int | float) and isfinite(edge) for edge in edges)
         and all(low < high for low, high in pairwise(edges))
     )
 

@@ -11,6 +11,7 @@ from local.evaluation.intervals import MIN_SPEAKERS, Intervals, find_intervals, 
 from local.evaluation.metrics import DetectionCurve, detection_curve
 from local.evaluation.speakers import CONNECTED, find_speakers
 from local.evaluation.summary import DEFAULT_COSTS, Costs, count, summarise
+from local.evaluation.warnings import score_warnings
 from local.lists.trials import Trials
 
 
@@ -62,6 +63,7 @@ class Evaluator(NamedTuple):
             "is_calibrated": is_calibrated,
             "conditions": self._tables(trials, scores, speakers, conditions),
         }
+        summary["warnings"] = [*system.warnings, *score_warnings(scores, summary["eer_percent"])]
         summary["notes"] = _notes(summary, self.num_draws)
         return Evaluation(system.name, trials, scores, curve, summary, intervals, system.audio)
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from local.atomic import read_text
 from local.data.manifest_files import read_manifest
+from local.data.overlap import overlap_warning
 from local.errors import InputError
 from local.evaluation.summary import summary_rows
 from local.export.jinja import template
-from local.model_files import definition
-from local.model_files.model_dir import MODEL_FILE, weight_files
+from local.model_files.model_dir import MODEL_FILE, best_weights
 
 MANIFEST_FILE = "manifests/train.csv"
+VALID_MANIFEST_FILE = "manifests/valid.csv"
 METRICS_FILE = "verification/metrics.json"
-MAX_METRICS_BYTES = 10_000_000
 # Settings that are paths, of which the card has the last part, and what it calls them.
 PATHS = {
     "train_labels_path": "labels",
@@ -49,14 +49,24 @@ def write_card(folder, name, trained, embedding_size, results):
         embedding_size=embedding_size,
         num_parameters=sum(p.numel() for p in trained.model["extractor"].parameters()),
         num_speakers=num_speakers,
-        weights_name=weight_files(folder)[-1].name,
+        weights_name=best_weights(folder)[0].name,
         has_onnx=(folder / "model.onnx").exists(),
         data=training_data(trained.folder / MANIFEST_FILE, num_speakers, trained.settings),
-        definition=definition.dump(definition.read(trained.folder / MODEL_FILE)).rstrip(),
+        definition=(trained.folder / MODEL_FILE).read_text(encoding="utf-8").rstrip(),
         settings=training_settings(trained.settings),
         results=results,
+        warnings=warnings_of(trained.folder, results),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def warnings_of(model_dir, results):
+    """Why the figures of a model may mislead: each reason once."""
+    manifests = [model_dir / MANIFEST_FILE, model_dir / VALID_MANIFEST_FILE]
+    found = [overlap_warning(*manifests)] if all(path.is_file() for path in manifests) else []
+    for summary in results.values():
+        found += summary.get("warnings", [])
+    return [warning for warning in dict.fromkeys(found) if warning]
 
 
 def training_data(manifest_path, num_speakers, settings):
@@ -80,7 +90,7 @@ def training_data(manifest_path, num_speakers, settings):
         rows.append(("speakers", f"{num_speakers:,}"))
     for key, what in PATHS.items():
         if settings.get(key):
-            rows.append((what, f"`{Path(str(settings[key])).name}`"))
+            rows.append((what, f"`{Path(settings[key]).name}`"))
     return rows
 
 
@@ -100,7 +110,7 @@ def _described(value):
     if not isinstance(value, dict):
         return str(value)
     arguments = [f"{key} {_described(item)}" for key, item in value.items() if key != "class"]
-    name = str(value.get("class", "")).rpartition(".")[2]
+    name = value.get("class", "").rpartition(".")[2]
     return f"{name} ({', '.join(arguments)})"
 
 
@@ -128,7 +138,7 @@ def read_results(model_dir, metrics_path=None):
     if not metrics_path and not path.exists():
         return {}
     try:
-        metrics = json.loads(read_text(path, max_bytes=MAX_METRICS_BYTES))
+        metrics = json.loads(read_text(path))
         systems = metrics.get("systems", {"": metrics})
         return {name: summary | {"rows": _rows(summary)} for name, summary in systems.items()}
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:

@@ -1,6 +1,10 @@
 """A trained model to a directory that SpeechBrain's `foreign_class` loads without this recipe."""
 
+import io
+import re
+
 import torch
+from ruamel.yaml import YAML
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.interfaces import foreign_class
 
@@ -9,11 +13,13 @@ from local.export import interface
 from local.export.bundle import PACKAGE, bundle
 from local.export.drawn_voice import drawn_voice
 from local.export.jinja import template
-from local.model_files import building, definition
+from local.model_files.definition import read_definition
 from local.model_files.model_dir import MODEL_FILE
 from local.models import embedding
 
 LEAST_COSINE = 0.99999
+# The tags of YAML that name something of this recipe: local.models.vgg, VGG.
+_TAG = re.compile(rf"(?<=!)(new|name|apply):({PACKAGE}[\w.]*)\.(\w+)")
 INTERFACE = {"pymodule_file": "custom_interface.py", "classname": "SpeakerVerification"}
 CODE = '''"""The classes that hyperparams.yaml names, and SpeakerVerification, which is loaded by
 
@@ -50,24 +56,28 @@ def write_speechbrain(trained, folder):
     InputError
         If the source of the model can't be brought together: see `local.export.bundle.bundle`.
     """
-    path = trained.folder / MODEL_FILE
-    model = definition.read(path)
-    building.check(model, path)
-    own = {name for name in building.modules(model) if name.startswith(f"{PACKAGE}.")}
-    source = bundle(own | {interface.__name__, embedding.__name__})
+    model = io.StringIO()
+    yaml = YAML()
+    # Not the text as it is: SpeechBrain's parser might see in it what ours doesn't.
+    yaml.dump(yaml.load(read_definition(trained.folder / MODEL_FILE)), model)
+    model = model.getvalue()
+    modules = {match[2] for match in _TAG.finditer(model)}
+    source = bundle(modules | {interface.__name__, embedding.__name__})
     (folder / "custom_interface.py").write_text(CODE.replace("{source}", source), encoding="utf-8")
-    hyperparams = template("hyperparams.yaml.j2").render(
-        model=definition.dump(model, PACKAGE, "custom_interface").rstrip(),
-        threshold=trained.weights["threshold"],
-        classifier=trained.classifier,
-    )
-    (folder / "hyperparams.yaml").write_text(hyperparams, encoding="utf-8")
+    (folder / "hyperparams.yaml").write_text(_hyperparams(model, trained), encoding="utf-8")
     torch.save(trained.model["extractor"].state_dict(), folder / "embedding_model.ckpt")
     if trained.classifier:
         torch.save(trained.classifier.state_dict(), folder / "classifier.ckpt")
         labels = CategoricalEncoder()
         labels.update_from_iterable(map(str, range(len(trained.classifier.directions))))
         labels.save(folder / "label_encoder.ckpt")
+
+
+def _hyperparams(model, trained):
+    renamed = _TAG.sub(r"\1:custom_interface.\3", model).rstrip()
+    return template("hyperparams.yaml.j2").render(
+        model=renamed, threshold=trained.weights["threshold"], classifier=trained.classifier
+    )
 
 
 def compare(trained, folder):

@@ -1,28 +1,36 @@
 """A model directory to all that is known of the model: weights, threshold, the run that made it."""
 
+import collections
 import logging
 import math
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+from ruamel.yaml import YAML, YAMLError
+
+from local.atomic import read_text
 from local.errors import InputError
-from local.model_files import definition, weights
-from local.model_files.limits import limited
+from local.model_files.definition import yaml_events
 from local.model_files.model_dir import (
     MODEL_FILE,
     SETTINGS_FILE,
     load_model,
-    load_weights,
     save_weights,
+    to_plain,
 )
+from local.model_files.weights import check_tensors, load_weights
 from local.models.embedding import SpeakerClassifier
+
+# Settings of a training have some 5,000.
+MAX_SETTINGS_BYTES = 50_000
 
 logger = logging.getLogger(__name__)
 
 # What an export keeps of the weights. The optimizer, two thirds of the file, serves only the
 # training that made it.
-KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold")
+KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold", "trials_digest")
 
 
 class Trained(NamedTuple):
@@ -55,10 +63,10 @@ def read_trained(model_dir, threshold=None):
     model = load_model(model_dir)
     model["extractor"].eval()
     content = load_weights(model["path"])
-    kept = {key: content[key] for key in KEPT if key in content}
-    kept["threshold"] = _threshold(threshold, kept.get("threshold"), model["path"])
-    classifier = _make_classifier(kept.get("classifier"), model["path"])
-    return Trained(Path(model_dir), model, kept, read_settings(model_dir), classifier)
+    weights = {key: content[key] for key in KEPT if key in content}
+    weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
+    classifier = _make_classifier(weights.get("classifier"), model["path"])
+    return Trained(Path(model_dir), model, weights, read_settings(model_dir), classifier)
 
 
 def _threshold(given, validated, path):
@@ -77,19 +85,17 @@ def _threshold(given, validated, path):
 def _make_classifier(state, path):
     if state is None or state == {}:
         return None
-    weights.check_tensors(state, path)
-    if "directions" not in state:
-        logger.warning(f"{path}: its classifier is not one of this recipe, and is left out")
-        return None
-    has_projection = any(key.startswith("projection") for key in state)
+    check_tensors(state, path)
     try:
         num_speakers, embedding_size = state["directions"].shape
-        with limited(sum(tensor.nbytes for tensor in state.values())):
+        has_projection = any(key.startswith("projection") for key in state)
+        with torch.device("meta"):  # without its memory: the weights bring theirs
             classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
-        classifier.load_state_dict(state)
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: its classifier can't be built: {error}") from error
-    return classifier.eval()
+        classifier.load_state_dict(state, assign=True)
+    except (KeyError, AttributeError, TypeError, ValueError, RuntimeError):
+        logger.warning(f"{path}: its classifier is not one of this recipe, and is left out")
+        return None
+    return classifier.requires_grad_(False).eval()
 
 
 def read_settings(model_dir):
@@ -101,7 +107,17 @@ def read_settings(model_dir):
         If hyperparams.yaml can't be read, or holds no settings.
     """
     path = Path(model_dir) / SETTINGS_FILE
-    return definition.plain(definition.read(path)) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        text = read_text(path, max_bytes=MAX_SETTINGS_BYTES)
+        collections.deque(yaml_events(text, path), maxlen=0)  # raises for what can't be read
+        settings = to_plain(YAML().load(text))
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is damaged ({error})") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: holds no settings")
+    return settings
 
 
 def write_model_dir(trained, folder):

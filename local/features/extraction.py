@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from local.atomic import writing
+from local.atomic import remove_leftovers, writing
 from local.audio.checking import check_audio, length_problem
-from local.audio.reading import candidate_paths, read_audio
+from local.audio.finding import find_file
+from local.audio.reading import read_audio
 from local.audio.recordings import utterance_name
 from local.audio.table import missing_problem
 from local.errors import InputError
 from local.features.files import PICKLE, check_features, read_features, write_features
 from local.features.log_mel import LogMel
-from local.machine.signals import ignore_stopping
+from local.machine.signals import end_with_parent, ignore_stopping
 
 _FILES_AT_ONCE = 16
 
@@ -30,10 +31,13 @@ class Job(NamedTuple):
     data_dir: str
     name: str
     path: Path
+    problem: str | None = None
 
     @classmethod
     def make(cls, data_dir, identity, name, feature_dir, extension):
         """The features go to `feature_dir`, by the ID; or, if it is None, beside the audio.
+
+        An ID that leads out of `feature_dir` is a problem.
 
         Example
         -------
@@ -45,7 +49,25 @@ class Job(NamedTuple):
         root, stem = feature_dir, identity
         if feature_dir is None:
             root, stem = data_dir, name if name == identity else utterance_name(name)
-        return cls(data_dir, name, Path(os.path.join(root, stem) + extension))
+        path = Path(os.path.join(root, stem) + extension)
+        problem = None
+        if feature_dir is not None and not is_inside(path, feature_dir):
+            problem = (
+                f"'{identity}': its features would be outside of {feature_dir}: give a folder, or "
+                "a list of paths below --data_dir"
+            )
+        return cls(data_dir, name, path, problem)
+
+
+def is_inside(path, folder):
+    """Whether a path is below a folder; links are not followed.
+
+    Example
+    -------
+    >>> is_inside("features/../a.npy", "features"), is_inside("features/b/../a.npy", "features")
+    (False, True)
+    """
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
 
 
 class FeatureExtractor(NamedTuple):
@@ -63,18 +85,22 @@ class FeatureExtractor(NamedTuple):
     def extract(self, job):
         """Writes the features of a Job and returns "written", or "kept" if they are there already.
 
-        Raises an InputError if the recording can't be found or read, or is too short.
+        Raises an InputError if the recording can't be found or read, or is too short, or the Job
+        has a problem.
         """
-        candidates = candidate_paths(job.data_dir, job.name)
-        audio = next(filter(os.path.exists, candidates), None)
-        if audio is None:
+        if job.problem:
+            raise InputError(job.problem)
+        found = find_file(job.data_dir, job.name)
+        if found is None:
             raise InputError(missing_problem(job.name, job.data_dir))
-        if self._is_finished(job.path, audio):
+        audio, status = found
+        if self._is_finished(job.path, status.st_mtime_ns):
             return "kept"
-        too_short = length_problem(audio, check_audio(audio), self.min_seconds)
+        info = check_audio(audio)
+        too_short = length_problem(audio, info, self.min_seconds)
         if too_short:
             raise InputError(too_short)
-        samples = torch.from_numpy(read_audio(audio, sample_rate=self.sample_rate))
+        samples = torch.from_numpy(read_audio(audio, 0, info.num_samples, self.sample_rate))
         with torch.inference_mode():
             log_mel = self.log_mel.log_mel(samples[None])[0][0]
         with writing(job.path):
@@ -82,15 +108,22 @@ class FeatureExtractor(NamedTuple):
         write_features(job.path, log_mel.numpy(), self.dtype)
         return "written"
 
-    def _is_finished(self, path, audio):
+    def _is_finished(self, path, audio_mtime_ns):
         """Whether features of this kind are there, whole and newer than the audio."""
         try:
-            if path.stat().st_mtime_ns < os.stat(audio).st_mtime_ns:
+            if path.stat().st_mtime_ns < audio_mtime_ns:
                 return False
             check_features(path, self.log_mel.num_mels, frame_rate=1)
             return path.suffix == PICKLE or read_features(path, 0, 1).dtype == np.dtype(self.dtype)
         except (OSError, InputError):
             return False
+
+
+def clear_up(jobs):
+    """Deletes what a run that was killed has left in the folders of Jobs without a problem."""
+    for folder in {job.path.parent for job in jobs if not job.problem}:
+        if folder.is_dir():
+            remove_leftovers(folder)
 
 
 def extract_features(extractor, jobs, num_workers=None, progress=True):
@@ -109,6 +142,7 @@ def extract_features(extractor, jobs, num_workers=None, progress=True):
 
 def _prepare_worker():
     ignore_stopping()
+    end_with_parent()
     torch.set_num_threads(1)
 
 

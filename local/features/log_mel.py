@@ -12,8 +12,9 @@ from local.models.padding import Padding
 CPU_BLOCK = 8
 # Frames at once, because intermediate results take 50 times the memory of the audio.
 MAX_FRAMES = 6000
-# A second at 16 kHz, and more filters than any recipe has: what takes no memory to speak of.
-MAX_FRAME_SAMPLES = 2**14
+# A frame of 20 ms at 768 kHz fits in.
+MAX_FFT_SIZE = 2**14
+# With these, the filters take 67 MB.
 MAX_MELS = 2**10
 # cmvn takes smaller deviations as 1, so as not to amplify a constant bin (digital silence).
 MIN_DEVIATION = 0.01
@@ -107,11 +108,9 @@ class LogMel(torch.nn.Module):
         super().__init__()
         if normalization not in ("cmn", "cmvn", "none"):
             raise ValueError(f"normalization is cmn, cmvn or none, not {normalization!r}")
-        sizes = {"window_size": window_size, "hop": hop, "fft_size": fft_size, "num_mels": num_mels}
-        for name, size in sizes.items():
-            most = MAX_MELS if name == "num_mels" else MAX_FRAME_SAMPLES
-            if type(size) is not int or not 1 <= size <= most:
-                raise ValueError(f"{name} is a whole number from 1 to {most}, not {size!r}")
+        is_frame = 0 < window_size <= fft_size <= MAX_FFT_SIZE and hop > 0
+        if not (is_frame and 0 < num_mels <= min(fft_size, MAX_MELS)):
+            raise ValueError("window_size, hop, fft_size and num_mels don't go together")
         self.hop = hop
         self.fft_size = fft_size
         self.num_mels = num_mels

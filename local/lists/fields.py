@@ -1,6 +1,7 @@
 """A text list (labels, trials) to its lines, each split into the fields between blanks."""
 
 import codecs
+import os
 
 
 def read_fields(path, layout, problems):
@@ -33,6 +34,33 @@ def read_fields(path, layout, problems):
             yield from _split_lines(file, path, layout, problems)
     except OSError as error:
         problems.add(path, None, f"can't be read ({error.strerror})")
+
+
+def plain_name(name, folder):
+    """A path of a list as it is written most simply, so that one file has one name.
+
+    Arguments
+    ---------
+    name : str
+    folder : str
+        An absolute path, where relative names are looked up.
+
+    Example
+    -------
+    >>> [plain_name(name, "/data") for name in ("s0/u0", "s0//u0", "./s0/../s1/u0", "/x/./u0")]
+    ['s0/u0', 's0/u0', 's1/u0', '/x/u0']
+    >>> plain_name("../data/s0/u0", "/data")
+    's0/u0'
+    """
+    if "//" not in name and "./" not in name:
+        return name
+    path = os.path.join(folder, name)
+    plain = os.path.normpath(path)
+    if "../" in name:  # behind a link to a folder, it leads elsewhere
+        real, expected = (os.path.realpath(os.path.dirname(p)) for p in (path, plain))
+        if real != expected:
+            return name
+    return plain.removeprefix(f"{folder}/")
 
 
 def _split_lines(file, path, layout, problems):

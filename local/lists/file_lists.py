@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from local.audio.reading import EXTENSIONS
+from local.audio.finding import EXTENSIONS
 from local.audio.recordings import audio_files, utterance_name
 from local.errors import InputError
 from local.lists.fields import read_fields
@@ -17,7 +17,7 @@ class Recordings(NamedTuple):
     """Recordings, each once."""
 
     ids: list  # the names under which results are stored
-    names: list  # paths with or without extension, see `local.audio.reading.candidate_paths`
+    names: list  # paths with or without extension, see `local.audio.finding.find_file`
     places: list  # (path, line or None) at which each is mentioned, for messages
 
 

@@ -55,5 +55,9 @@ def _rows(path):
     mark = next((mark for mark in "\t," if mark in header), None)
     split = (lambda line: next(csv.reader([line], delimiter=mark))) if mark else str.split
     for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield number, [value.strip() for value in split(line)]
+        try:
+            row = split(line) if line.strip() else []
+        except csv.Error as error:  # a field of 100 kB, for example
+            raise InputError(f"{path}:{number}: {error}") from error
+        if row:
+            yield number, [value.strip() for value in row]

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 
 # What a batch system may take for "start me again"; Ctrl-C is 128 + SIGINT, as in a shell.
 REQUEUE_STATUS = os.EX_TEMPFAIL
@@ -67,3 +69,14 @@ def ignore_stopping(worker=None):
     del worker
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_with_parent():
+    """For the processes of a pool, which would wait for ever for a parent that was killed."""
+
+    def watch(parent):
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()

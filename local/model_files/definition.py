@@ -1,179 +1,156 @@
-"""model.yaml and hyperparams.yaml of a model directory, which a stranger may have written.
-
-HyperPyYAML builds whatever such a file names, and thereby runs any program. Here a file becomes a
-tree of YAML nodes, and nothing is built; see `local.model_files.building`.
-"""
+"""The text of a model.yaml to the features and the network that it defines; runs nothing else."""
 
 import functools
 import re
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+)
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from local.atomic import read_text
 from local.errors import InputError
+from local.features.log_mel import LogMel
+from local.models import pooling
+from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.vgg import VGG, vgg_channels
 
-# A model.yaml has 30 values, a hyperparams.yaml 300; aliases count as often as they are used.
-MAX_BYTES = 1_000_000
-MAX_NODES = 10_000
-MAX_DEPTH = 30
-
-_CORE = "tag:yaml.org,2002:"
-_TEXT = _CORE + "str"
-# YAML 1.2, which the recipe writes: PyYAML's own rules would read `no` as False, and 1e-3 as text.
-_SCALARS = {
-    "null": r"~|null|Null|NULL|",
-    "bool": r"true|True|TRUE|false|False|FALSE",
-    "int": r"[-+]?([0-9][0-9_]*|0x[0-9a-fA-F_]+|0o[0-7_]+)",
-    "float": r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?"
-    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+# All that a definition may name: a new front end is added here, a new pooling is by `POOLINGS`.
+ADMITTED = {
+    "local.features.LogMel": LogMel,
+    "local.models.embedding.EmbeddingExtractor": EmbeddingExtractor,
+    "local.models.embedding.EmbeddingHead": EmbeddingHead,
+    "local.models.pooling.make_pooling": pooling.make_pooling,
+    **{f"local.models.pooling.{kind.__name__}": kind for kind in pooling.POOLINGS.values()},
+    "local.models.vgg.VGG": VGG,
+    "local.models.vgg.vgg_channels": vgg_channels,
 }
+# Values are numbers and words. HyperPyYAML, which reads exported models, would take others for
+# references, or for tuples with programs in them.
+_VALUE = re.compile(r"[\w.+-]*", re.ASCII)
+# A definition has some 700 bytes, and 4 levels.
+MAX_BYTES = 20_000
+MAX_DEPTH = 20
+# Of a number of channels, values, samples ...
+MAX_NUMBER = 1_000_000
+SAMPLE_RATES = range(1000, 768_001)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    yaml_implicit_resolvers = {}
+def read_definition(path):
+    """The text of a definition, in which there is nothing but plain values and admitted names.
 
-
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
-    yaml_implicit_resolvers = {}
-
-
-for _kind, _pattern in _SCALARS.items():
-    for _handler in (_Loader, _Dumper):
-        _handler.add_implicit_resolver(_CORE + _kind, re.compile(rf"(?:{_pattern})\Z"), None)
-
-
-def read(path):
-    """Reads a definition; nothing of it is built.
-
-    Returns
-    -------
-    node : yaml.MappingNode
+    Arguments
+    ---------
+    path : str or Path
+        Of a `model.yaml`, perhaps a stranger's.
 
     Raises
     ------
     InputError
-        If it can't be read, is no mapping, is too large or too deep, or has a value that is none.
+        If it can't be read, is too long, is not YAML, or has another tag or an alias; nothing of it
+        is built.
     """
-    return parse(read_text(path, max_bytes=MAX_BYTES), path)
+    text = read_text(path, max_bytes=MAX_BYTES)
+    check_definition(text, path)
+    return text
 
 
-def parse(text, path):
-    """The node of a text; `path` is for messages. See `read`."""
+def check_definition(text, path):
+    """Raises an InputError as `read_definition` does; `path` is for its message."""
+    for line, event in yaml_events(text, path):
+        place = f"{path}:{line}"
+        if isinstance(event, AliasEvent):
+            raise InputError(f"{place}: the definition of a model has no aliases")
+        tag = getattr(event, "tag", None)
+        if tag is not None and not _admitted(tag):
+            raise InputError(
+                f"{place}: {tag} is none of the classes and functions that a model consists of, "
+                "which local/model_files/definition.py lists. Nothing was built"
+            )
+        value = getattr(event, "value", "")
+        if not _VALUE.fullmatch(value) or (tag and value):
+            raise InputError(f"{place}: {value[:40]!r} is no value in the definition of a model")
+
+
+def _admitted(tag):
+    """("new", class), ("name", class) or ("apply", function) of a tag; None of others."""
+    kind, _, name = str(tag).removeprefix("!").partition(":")
+    return (kind, ADMITTED[name]) if kind in ("new", "name", "apply") and name in ADMITTED else None
+
+
+def yaml_events(text, path):
+    """Goes through a YAML text, before anything is made of it: (line, event of its parser).
+
+    Raises an InputError if it is not YAML, nested deeply, or more than one document.
+    """
+    depth = documents = 0
     try:
-        # Before it is put together, which calls itself for each level.
-        _check_size(yaml.parse(text, Loader=_Loader), path)
-        node = yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is damaged, or not YAML ({error})") from error
-    if not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{path}: holds no settings (expected `name: value` lines)")
-    for number, (part, depth) in enumerate(walk(node)):
-        if number > MAX_NODES or depth > MAX_DEPTH:
-            raise InputError(f"{place(path, part)}: aliases repeat more than a model needs")
-        _check_value(part, path)
-    return node
+        for event in YAML(typ="safe", pure=True).parse(text):
+            line = event.start_mark.line + 1
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            documents += isinstance(event, DocumentStartEvent)
+            if depth > MAX_DEPTH or documents > 1 or getattr(event, "tags", None):
+                raise InputError(f"{path}:{line}: deep nesting, documents and %TAG are not read")
+            yield line, event
+    except (YAMLError, ValueError) as error:
+        raise InputError(f"{path}: is not valid YAML: {error}") from error
 
 
-def _check_size(events, path):
-    depth = 0
-    for number, event in enumerate(events):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if number > 2 * MAX_NODES or depth > MAX_DEPTH:
-            what = "nested too deeply" if depth > MAX_DEPTH else "too long"
-            raise InputError(f"{place(path, event)}: is {what} for the definition of a model")
+def build_definition(text, path):
+    """Builds what a text of `read_definition` defines; `path` is for messages.
 
-
-def walk(node, depth=0):
-    """(node, depth) of a node and all below it; what an alias stands for comes again."""
-    yield node, depth
-    if depth > MAX_DEPTH or isinstance(node, yaml.ScalarNode):
-        return
-    for child in node.value:
-        for part in child if isinstance(child, tuple) else (child,):
-            yield from walk(part, depth + 1)
-
-
-def _check_value(node, path):
-    if isinstance(node, yaml.MappingNode):
-        names = set()
-        for name, _ in node.value:
-            if name.tag != _TEXT or name.value in names:
-                raise InputError(f"{place(path, name)}: a name is no text, or comes twice")
-            names.add(name.value)
-    elif isinstance(node, yaml.ScalarNode) and not own_tag(node):
-        try:
-            value_of(node)
-        except ValueError as error:
-            raise InputError(f"{place(path, node)}: {error}") from error
-
-
-def place(path, node):
-    return f"{path}:{node.start_mark.line + 1}"
-
-
-def own_tag(node):
-    """Its tag, such as !new:CLASS; None if it is a usual value, list or mapping."""
-    kinds = {yaml.MappingNode: ("map",), yaml.SequenceNode: ("seq",)}.get(type(node))
-    is_usual = node.tag.startswith(_CORE) and node.tag[len(_CORE) :] in (
-        kinds or (*_SCALARS, "str")
-    )
-    return None if is_usual else node.tag
-
-
-def value_of(node):
-    """The value of a scalar."""
-    kind, text = node.tag[len(_CORE) :], node.value
-    if kind == "str":
-        return text
-    if not re.fullmatch(_SCALARS[kind], text):
-        raise ValueError(f"{text!r} is no {kind}")
-    if kind in ("null", "bool"):
-        return None if kind == "null" else text.lower() == "true"
-    digits = text.lower().replace("_", "")
-    if kind == "float":
-        return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
-    return int(digits, 0 if "x" in digits or "o" in digits else 10)
-
-
-def plain(node):
-    """A node as plain Python types; its tag, such as !new:CLASS, stands under "class".
-
-    Example
+    Returns
     -------
-    >>> plain(parse("channels: !apply:local.models.vgg.vgg_channels [4, 32]", "model.yaml"))
-    {'channels': {'class': '!apply:local.models.vgg.vgg_channels', 'arguments': [4, 32]}}
+    model : dict
+        sample_rate, features and extractor.
+
+    Raises
+    ------
+    InputError
+        If it lacks one of these, or a class can't be built with what it is given.
     """
-    tag = own_tag(node)
-    kind = {"class": tag} if tag else {}
-    if isinstance(node, yaml.MappingNode):
-        return kind | {name.value: plain(value) for name, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        values = [plain(value) for value in node.value]
-        return kind | {"arguments": values} if kind else values
-    return kind or value_of(node)
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        found = _build(yaml.compose(text), yaml.constructor)
+        model = {key: found[key] for key in ("sample_rate", "features", "extractor")}
+    except Exception as error:  # whatever a class says of values that it doesn't take
+        message = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: no model can be built from it ({message})") from error
+    for key, kind in {
+        "sample_rate": int,
+        "features": LogMel,
+        "extractor": EmbeddingExtractor,
+    }.items():
+        if not isinstance(model[key], kind):
+            raise InputError(f"{path}: {key} is no {kind.__name__}")
+    if model["sample_rate"] not in SAMPLE_RATES:
+        raise InputError(f"{path}: sample_rate {model['sample_rate']} is no rate of audio in Hz")
+    return model
 
 
-def dump(node, package=None, module=None):
-    """A definition as text, without comments, that other readers of YAML understand alike.
+def _build(node, constructor):
+    """A YAML node to its value, with the tags of HyperPyYAML: !new, !name and !apply."""
+    made_by = _admitted(node.tag)
+    arguments, settings = [], {}
+    if isinstance(node, MappingNode):
+        settings = {key.value: _build(value, constructor) for key, value in node.value}
+    elif isinstance(node, SequenceNode):
+        arguments = [_build(value, constructor) for value in node.value]
+    elif not made_by:
+        return _plain(constructor.construct_object(node))
+    if not made_by:
+        return settings if isinstance(node, MappingNode) else arguments
+    kind, function = made_by
+    make = functools.partial(function, *arguments, **settings)
+    return make if kind == "name" else make()
 
-    Texts are quoted: HyperPyYAML looks for tuples, and programs in them, in those that are not.
-    Names of `package` become names of `module`.
-    """
 
-    @functools.cache  # what an alias stands for stays one thing
-    def copied(node):
-        tag = own_tag(node)
-        kind, _, name = (tag or "").partition(":")
-        if module and name.startswith(f"{package}."):
-            tag = f"{kind}:{module}.{name.rpartition('.')[2]}"
-        tag = tag or node.tag
-        if isinstance(node, yaml.MappingNode):
-            pairs = [(copied(name), copied(value)) for name, value in node.value]
-            return yaml.MappingNode(tag, pairs, flow_style=False)
-        if isinstance(node, yaml.SequenceNode):
-            return yaml.SequenceNode(tag, list(map(copied, node.value)), flow_style=True)
-        is_word = re.fullmatch(r"[a-zA-Z_]\w*", node.value, re.ASCII)
-        return yaml.ScalarNode(tag, node.value, style=None if is_word or tag != _TEXT else '"')
-
-    return yaml.serialize(copied(node), Dumper=_Dumper, allow_unicode=True, width=100)
+def _plain(value):
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+        raise ValueError(f"{value} is no number of a model")
+    return value

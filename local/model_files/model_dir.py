@@ -1,36 +1,38 @@
 """A model directory: writes a trained model with its configuration, and loads it again."""
 
+import io
 import pickle
 from pathlib import Path
 
 import torch
 from ruamel.yaml import YAML
 
-from local.atomic import read_text, replacing
+from local.atomic import replacing
 from local.errors import InputError
-from local.model_files import building, definition, weights
-from local.models.embedding import EmbeddingExtractor
+from local.model_files.definition import build_definition, check_definition, read_definition
+from local.model_files.limits import limited
+from local.model_files.weights import check_tensors, load_weights, misfits, num_bytes_of
 
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
 MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
 MODEL_FILE = "model.yaml"
 SETTINGS_FILE = "hyperparams.yaml"
 CONFIG_FILE = "config.pkl"
+MAX_VALUES = 10_000  # of a configuration, which has some 100
 WEIGHTS_PATTERN = "model_*.pt"
-SAMPLE_RATES = range(1000, 768_001)
 
 
 def save_weights(out_dir, content, num_to_keep=3):
     """Writes `model_STEP.pt`, loadable with torch.load(weights_only=True); deletes the oldest.
 
-    Training calls it for each new best model, so that the last file is the best one.
+    Training calls it for each new best model.
 
     Arguments
     ---------
     out_dir : str or Path
     content : dict
         extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent, threshold
-        (of the scores at the equal error rate).
+        (of the scores at the equal error rate), trials_digest (of those that chose the model).
     num_to_keep : int
         Files that stay, this one included.
 
@@ -39,15 +41,17 @@ def save_weights(out_dir, content, num_to_keep=3):
     path : Path
     """
     path = Path(out_dir) / WEIGHTS_PATTERN.replace("*", f"{content['step']:08d}")
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
-    for old in weight_files(out_dir)[:-num_to_keep]:
+    # Of a path, torch.save would write the name into the file, and it is another one each time.
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        torch.save(content, file)
+    by_age = sorted(weight_files(out_dir), key=lambda file: file.stat().st_mtime_ns)
+    for old in by_age[:-num_to_keep]:
         old.unlink()
     return path
 
 
 def weight_files(model_dir):
-    """The `model_STEP.pt` files of a directory by their steps; the last one is the best."""
+    """The `model_STEP.pt` files of a directory by their steps."""
     return sorted(Path(model_dir).glob(WEIGHTS_PATTERN))
 
 
@@ -56,20 +60,53 @@ def save_config(out_dir, num_speakers):
 
     Both are taken from the resolved hyperparameters in out_dir: `model.yaml` has the features and
     the extractor, `config.pkl` everything and the number of speakers, as plain Python types.
-    Raises an InputError if `load_model` would not build the model.
+
+    Raises
+    ------
+    InputError
+        If the model has parts that `load_model` would refuse: see `local.model_files.definition`.
     """
-    yaml, path = YAML(), Path(out_dir) / SETTINGS_FILE
-    hyperparams = yaml.load(read_text(path))
+    yaml = YAML()
+    with open(Path(out_dir) / SETTINGS_FILE, encoding="utf-8") as file:
+        hyperparams = yaml.load(file)
+    definition = io.StringIO()
+    yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, definition)
+    # Before a training, not after it.
+    check_definition(definition.getvalue(), Path(out_dir) / MODEL_FILE)
     with replacing(Path(out_dir) / MODEL_FILE) as temporary:
-        yaml.dump({key: hyperparams[name] for key, name in MODEL_KEYS.items()}, temporary)
-        building.check(definition.read(temporary), Path(out_dir) / MODEL_FILE)
-    config = definition.plain(definition.read(path)) | {"num_speakers": num_speakers}
+        temporary.write_text(definition.getvalue(), encoding="utf-8")
+    config = to_plain(hyperparams) | {"num_speakers": num_speakers}
     with replacing(Path(out_dir) / CONFIG_FILE) as temporary:
         temporary.write_bytes(pickle.dumps(config))
 
 
+def to_plain(node, room=None):
+    """A YAML node as plain Python types; its tag, such as !new:CLASS, stands under "class".
+
+    Raises a ValueError for more than `MAX_VALUES`, as few aliases can stand for very many.
+    """
+    room = iter(range(MAX_VALUES)) if room is None else room
+    if next(room, None) is None:
+        raise ValueError(f"more than {MAX_VALUES} values")
+    tag = getattr(getattr(node, "tag", None), "value", None)
+    kind = {"class": str(tag)} if tag else {}
+    if isinstance(node, dict):
+        return kind | {str(key): to_plain(value, room) for key, value in node.items()}
+    if isinstance(node, list):
+        values = [to_plain(value, room) for value in node]
+        return kind | {"arguments": values} if kind else values
+    if isinstance(node, bool) or node is None:
+        return node
+    for plain in (int, float):
+        if isinstance(node, plain):
+            return plain(node)
+    return str(getattr(node, "value", node)) if not kind else kind
+
+
 def load_model(model_dir):
     """Builds the model of a directory and loads its best weights.
+
+    Nothing that a stranger's directory names is executed: see `docs/security.md`.
 
     Arguments
     ---------
@@ -79,71 +116,75 @@ def load_model(model_dir):
     Returns
     -------
     model : dict
-        sample_rate, features, extractor; and of its weights path, step, eer_percent and threshold,
-        of which the last two are None where they are not known.
+        sample_rate, features, extractor; the path of their definition; and of the weights path,
+        step, eer_percent, threshold and trials_digest, of which the last three are None where they
+        are not known.
 
     Raises
     ------
     InputError
-        If there is no model, it can't be read, names anything that a model does not consist of, or
-        the weights are of another model. Nothing that the files name is run.
+        If there is no model, it can't be read, or the weights are of another model.
     """
-    path, files = Path(model_dir) / MODEL_FILE, weight_files(model_dir)
-    if not path.is_file() or not files:
+    definition = Path(model_dir) / MODEL_FILE
+    if not definition.is_file() or not weight_files(model_dir):
         raise InputError(
             f"{model_dir}: no trained model here ({MODEL_FILE} and {WEIGHTS_PATTERN}): "
             "give the out_dir of recipes/train_vgg.py"
         )
-    content = load_weights(files[-1])
-    model = _build(path, content["extractor"])
-    try:
-        model["extractor"].load_state_dict(content["extractor"])
-    except RuntimeError as error:
+    text = read_definition(definition)
+    path, content = best_weights(model_dir)
+    check_tensors(content["extractor"], path)
+    # What a definition asks for may be larger than the memory.
+    with limited(num_bytes_of(content["extractor"])):
+        model = build_definition(text, definition)
+    differences = misfits(model["extractor"].state_dict(), content["extractor"])
+    if differences:
         raise InputError(
-            f"{files[-1]}: does not fit {path}; was it trained with another width? {error}"
-        ) from error
-    _try(model, path)
-    facts = {name: content.get(name) for name in ("step", "eer_percent", "threshold")}
-    return model | {"path": files[-1]} | facts
-
-
-def load_weights(path):
-    """What `save_weights` wrote; raises an InputError if it is anything else.
-
-    Old files have no threshold, converted ones no eer_percent; the classifier is not looked at.
-    """
-    content = weights.load(path)
-    if not isinstance(content, dict) or not {"extractor", "step", "eer_percent"} <= content.keys():
-        raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
-    weights.check_tensors(content["extractor"], path)
-    numbers = [content.get(name) for name in ("eer_percent", "threshold")]
-    are_numbers = all(number is None or type(number) in (int, float) for number in numbers)
-    if type(content["step"]) is not int or not are_numbers:
-        raise InputError(f"{path}: is damaged: step, EER or threshold is no number")
-    return content
-
-
-def _build(path, tensors):
-    """The model that a definition describes, as large as its weights are."""
-    num_bytes = sum(tensor.nbytes for tensor in tensors.values())
-    model = building.build(definition.read(path), path, num_bytes)
-    rate, features, extractor = (model.get(key) for key in MODEL_KEYS)
-    if type(rate) is not int or rate not in SAMPLE_RATES:
-        raise InputError(f"{path}: sample_rate is a whole number of Hz, not {rate!r}")
-    if not hasattr(features, "log_mel") or not isinstance(extractor, EmbeddingExtractor):
-        raise InputError(f"{path}: features or extractor is missing, or something else")
-    return {key: model[key] for key in MODEL_KEYS}
+            f"{path}: does not fit {definition} (here); was it trained with another width? "
+            f"{differences[0]}"
+        )
+    model["extractor"].load_state_dict(content["extractor"])
+    _try(model, definition)
+    record = {
+        key: content.get(key) for key in ("step", "eer_percent", "threshold", "trials_digest")
+    }
+    return model | {"path": path, "definition": definition} | record
 
 
 def _try(model, path):
-    """Embeds a frame of silence, as definitions of features and network may not fit together."""
+    """Embeds a frame of silence, as features and network of a definition may not fit together."""
     extractor = model["extractor"].eval()
     try:
         with torch.inference_mode():
             features, _ = model["features"](torch.zeros(1, model["features"].fft_size))
             is_finite = extractor(features).isfinite().all()
-    except Exception as error:  # the definition may be anything
-        raise InputError(f"{path}: features and network do not fit ({error})") from error
+    except Exception as error:  # whatever layers say of sizes that they don't take
+        raise InputError(f"{path}: features and network don't fit together ({error})") from error
     if not is_finite:
-        raise InputError(f"{path}: the model's embeddings are not finite")
+        raise InputError(f"{path}: the embeddings of this model are not finite")
     extractor.train()
+
+
+def best_weights(model_dir):
+    """The path and the content of the weights with the lowest EER; of several, the newest.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one is damaged or not a checkpoint of this recipe.
+    """
+    found = []
+    for path in weight_files(model_dir):
+        content = load_weights(path)
+        state, eer_percent = content.get("extractor"), content.get("eer_percent")
+        numbers = (content.get("step"), eer_percent or 0, content.get("threshold") or 0)
+        is_record = all(isinstance(number, int | float) for number in numbers)
+        is_record = is_record and isinstance(content.get("trials_digest") or "", str)
+        if not is_record or not isinstance(state, dict):
+            raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
+        # Converted models have no EER.
+        found.append((float("inf") if eer_percent is None else eer_percent, path, content))
+    if not found:
+        raise InputError(f"{model_dir}: has no {WEIGHTS_PATTERN}")
+    _, path, content = min(reversed(found), key=lambda one: one[0])
+    return path, content

@@ -10,8 +10,10 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 
 from local.atomic import new_directory, read_text
 from local.errors import InputError
-from local.model_files import building, definition, model_dir, weights
+from local.model_files import model_dir
+from local.model_files.definition import build_definition, read_definition
 from local.model_files.limits import limited
+from local.model_files.weights import check_tensors, load_weights, num_bytes_of
 from local.models.embedding import SpeakerClassifier
 
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
@@ -65,13 +67,18 @@ def convert(path, out_dir, normalization=None):
         with new_directory(out_dir) as folder:
             _write_hyperparams(folder, settings | {"out_dir": str(out_dir)})
             model_dir.save_config(folder, num_speakers)
-            model = _build(folder, network, num_speakers, content["model"])
+            definition = read_definition(folder / model_dir.MODEL_FILE)
+            with limited(num_bytes_of(content["model"])):
+                extractor = build_definition(definition, path)["extractor"]
+                size = network["embedding_size"]
+                classifier = SpeakerClassifier(size, num_speakers, projection=True)
+            model = torch.nn.ModuleDict({"extractor": extractor, "classifier": classifier})
             model.load_state_dict({own: content["model"][name] for name, own in names.items()})
             if not all(value.isfinite().all() for value in model.state_dict().values()):
                 raise ValueError("it has parameters that are not finite")
-            states = {name: module.state_dict() for name, module in model.items()}
-            states |= {"step": content["step"], "epoch": content["epoch"], "eer_percent": None}
-            model_dir.save_weights(folder, states)
+            weights = {name: module.state_dict() for name, module in model.items()}
+            weights |= {"step": content["step"], "epoch": content["epoch"], "eer_percent": None}
+            model_dir.save_weights(folder, weights)
     except (ValueError, RuntimeError, ArithmeticError) as error:
         raise InputError(f"{path}: can't be converted: {error}") from error
     return settings | {"num_speakers": num_speakers}
@@ -79,11 +86,11 @@ def convert(path, out_dir, normalization=None):
 
 def _load(path):
     """The dictionary in a checkpoint; under "model" are its parameters, as rows."""
-    content = weights.load(path, argparse.Namespace, legacy=True)
-    model = content.get("model") if isinstance(content, dict) else None
+    content = load_weights(path, more_types=[argparse.Namespace], may_be_old=True)
+    model = content.get("model")
     if not isinstance(model, dict) or not all(map(torch.is_tensor, model.values())):
         raise InputError(f"{path}: is no checkpoint of the original code: 'model' holds no tensors")
-    weights.check_tensors(model, path)
+    check_tensors(model, path)
     # Training on several GPUs puts "module." before names; old versions of torch lack the count.
     model = {str(name).removeprefix("module."): value for name, value in model.items()}
     model.setdefault("b2.num_batches_tracked", torch.tensor(0))
@@ -93,20 +100,7 @@ def _load(path):
     counts = {name: content.get(name, 0) for name in ("step", "epoch")}
     if not all(type(count) is int for count in counts.values()):
         raise InputError(f"{path}: is damaged: step or epoch is no whole number")
-    return counts | {"model": model, "settings": content.get("settings")}
-
-
-def _build(folder, network, num_speakers, parameters):
-    """Extractor and classifier, as large as the parameters are."""
-    num_bytes = sum(parameter.nbytes for parameter in parameters.values())
-    node = definition.read(folder / model_dir.MODEL_FILE)
-    try:
-        extractor = building.build(node, model_dir.MODEL_FILE, num_bytes)["extractor"]
-    except InputError as error:  # of a file that the user does not see
-        raise ValueError(error) from error
-    with limited(num_bytes):
-        classifier = SpeakerClassifier(network["embedding_size"], num_speakers, projection=True)
-    return torch.nn.ModuleDict({"extractor": extractor, "classifier": classifier})
+    return content | counts | {"model": model}
 
 
 def _training_settings(namespace, normalization):

@@ -1,8 +1,4 @@
-"""A file of weights, which a stranger may have written, to tensors.
-
-torch.load(weights_only=True) runs no program, but believes what a file says of sizes: one of a few
-kilobytes can fill the memory. Here a file takes no more than a few times its own size.
-"""
+"""A file of torch.save to its tensors and plain values; runs nothing of it."""
 
 import io
 import os
@@ -14,12 +10,13 @@ import torch
 
 from local.errors import InputError
 
-# Of what a file holds beside the tensors; that of a hundred layers has 50 kB.
+# Without the tensors: that of a hundred layers and their optimizer has 50 kB.
 MAX_PICKLE_BYTES = 4_000_000
-# What the pickles of state dictionaries name.
-_NAMED = r"collections OrderedDict|torch \w+Storage|torch\._utils _rebuild_(tensor_v2|parameter)"
-# In files from before torch 1.6.
-_NUM_LEGACY_PICKLES = 5
+NUM_OLD_PICKLES = 5  # of a file from before torch 1.6, one after the other
+# What pickles of state dictionaries name.
+_NAMED = re.compile(
+    r"collections OrderedDict|torch \w+Storage|torch\._utils _rebuild_(tensor_v2|parameter)"
+)
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64}
 
 
@@ -27,86 +24,98 @@ class _Refused(Exception):
     """The file names something that it may not name."""
 
 
-class _Bounded(io.FileIO):
-    """A file of which much can't be read at once: a list of millions of parts, for example."""
+def load_weights(path, more_types=(), may_be_old=False):
+    """What is in a file of torch.save, perhaps a stranger's.
 
-    def read(self, size=-1):
-        size = os.fstat(self.fileno()).st_size - self.tell() if size < 0 else size
-        if size > MAX_PICKLE_BYTES:
-            raise ValueError(f"{size} bytes beside the tensors")
-        return super().read(size)
-
-
-def load(path, *classes, legacy=False):
-    """Reads what torch.save has written: tensors, numbers, texts, lists and dictionaries.
+    torch.load(weights_only=True) executes nothing, but a file of a few bytes may have it fill the
+    memory. Here a file takes no more memory than it is long.
 
     Arguments
     ---------
     path : str or Path
-    classes : classes
-        What it may hold besides.
-    legacy : bool
-        Whether the format from before torch 1.6 is read, too.
+    more_types : sequence of type
+        That may be in it besides tensors and what is plain.
+    may_be_old : bool
+        Whether it may be in the format that torch had before 1.6.
+
+    Returns
+    -------
+    content : dict
+        On the CPU; tensors are read from the file when they are used.
 
     Raises
     ------
     InputError
-        If it can't be read, is damaged, or holds anything else.
+        If the file can't be read, is damaged, or has anything else in it.
     """
     try:
+        names = {f"{more.__module__} {more.__name__}" for more in more_types}
         with _Bounded(path) as file:
             is_zip = zipfile.is_zipfile(file)
-            if is_zip:
-                _check_names(io.BytesIO(_pickle_in(file)), 1, classes)
-            elif legacy:
-                file.seek(0)
-                _check_names(io.BytesIO(file.read(MAX_PICKLE_BYTES)), _NUM_LEGACY_PICKLES, classes)
-        with torch.serialization.safe_globals(list(classes)):
-            # Mapped: what the file says of sizes takes no memory. The older format can't be.
-            is_mapped = is_zip or not legacy
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
-    except _Refused as refused:
-        names = ["texts", *(f"{other.__module__}.{other.__qualname__}" for other in classes)]
-        raise InputError(
-            f"{path}: holds {refused}: only tensors, numbers, {' and '.join(names)} are read, as "
-            "others could run programs"
-        ) from None
+            file.seek(0)
+            for pickle in _pickles_of_zip(file) if is_zip else (file,):
+                _check_names(pickle, names, 1 if is_zip else NUM_OLD_PICKLES)
+        with torch.serialization.safe_globals(list(more_types)):
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=is_zip or not may_be_old
+            )
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror or error})") from error
+    except _Refused as refused:
+        raise InputError(
+            f"{path}: holds {refused}: only tensors and plain values are read, as others could run "
+            "programs"
+        ) from None
     except Exception as error:  # a damaged file raises whatever its bytes lead to
         raise InputError(f"{path}: is damaged, or not a checkpoint") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is damaged, or no checkpoint: it holds no dictionary")
+    return content
 
 
-def _pickle_in(file):
-    """The pickle of a zip file, whose parts are as large as they say and not compressed."""
+class _Bounded(io.FileIO):
+    """A file of which much can't be read at once: a list of millions of entries, for example."""
+
+    def read(self, size=-1):
+        size = os.fstat(self.fileno()).st_size - self.tell() if size < 0 else size
+        if size > MAX_PICKLE_BYTES:
+            raise ValueError(f"{size} bytes besides the tensors")
+        return super().read(size)
+
+
+def _pickles_of_zip(file):
+    """The pickles in a zip archive, which torch writes without compression."""
     with zipfile.ZipFile(file) as archive:
-        parts = archive.infolist()
-        is_plain = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
-        if not is_plain or sum(part.file_size for part in parts) > file.seek(0, os.SEEK_END):
-            raise ValueError("compressed, or larger than the file")
-        (pickle,) = (part for part in parts if part.filename.endswith("/data.pkl"))
-        return archive.read(pickle)
+        entries = archive.infolist()
+        is_plain = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        if not is_plain or sum(entry.file_size for entry in entries) > file.seek(0, os.SEEK_END):
+            raise ValueError("it is compressed")
+        for entry in entries:
+            if entry.filename.endswith("data.pkl"):
+                yield io.BytesIO(archive.read(entry))
 
 
-def _check_names(file, num_pickles, classes):
-    """Refuses pickles that name anything but what makes tensors, and these classes."""
-    admitted = {f"{other.__module__} {other.__qualname__}" for other in classes}
+def _check_names(file, more_names, num_pickles):
+    """Raises _Refused if pickles, one after the other, name what is not in state dictionaries.
+
+    torch admits more, such as bytearray, which fills as much memory as it is told.
+    """
     for _ in range(num_pickles):
-        for opcode, argument, _ in pickletools.genops(file):
-            is_name = opcode.name in ("GLOBAL", "INST", "STACK_GLOBAL")
-            if is_name and argument not in admitted and not re.fullmatch(_NAMED, str(argument)):
-                raise _Refused(str(argument).replace(" ", "."))
+        for code, name, _ in pickletools.genops(file):
+            is_name = code.name in ("GLOBAL", "INST", "STACK_GLOBAL")
+            if is_name and not _NAMED.fullmatch(str(name)) and name not in more_names:
+                raise _Refused(str(name).replace(" ", "."))
 
 
-def check_tensors(tensors, path):
+def check_tensors(state, path):
     """Refuses what is no dictionary of finite tensors that are as large as they say.
 
-    A tensor of any shape can stand for a single number: it takes no memory before it is copied.
+    A tensor of any shape can stand for one number of a file, until something copies it.
     """
-    if not isinstance(tensors, dict) or not all(map(torch.is_tensor, tensors.values())):
+    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
         raise InputError(f"{path}: is damaged, or not a checkpoint: it holds no tensors")
     left = 2 * os.path.getsize(path)
-    for name, tensor in tensors.items():
+    for name, tensor in state.items():
         num_bytes = tensor.numel() * tensor.element_size()
         left -= num_bytes
         is_plain = isinstance(name, str) and tensor.dtype in _DTYPES and tensor.is_cpu
@@ -114,3 +123,25 @@ def check_tensors(tensors, path):
             raise InputError(f"{path}: is damaged: {name!r} is no tensor of the size that it says")
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {name!r} holds parameters that are not finite")
+
+
+def num_bytes_of(state):
+    """The memory of all tensors of a state dictionary."""
+    return sum(tensor.nbytes for tensor in state.values())
+
+
+def misfits(here, there):
+    """A line for each weight that two state dictionaries do not have in the same shape."""
+    lines = []
+    for name in dict.fromkeys([*here, *there]):
+        shapes = [_shape(weights.get(name)) for weights in (here, there)]
+        if shapes[0] != shapes[1]:
+            lines.append(f"{name}: {shapes[0]} here, {shapes[1]} there")
+    return lines
+
+
+def _shape(weight):
+    if weight is None:
+        return "nothing"
+    shape = getattr(weight, "shape", None)
+    return "no tensor" if shape is None else "x".join(map(str, shape)) or "one number"

@@ -93,7 +93,8 @@ def format_results(output_dir, evaluations, metrics):
     """The text to print: tables with notes, the differences of systems, the paths of the files."""
     parts = []
     for evaluation in evaluations:
-        notes = [f"note: {note}" for note in evaluation.summary["notes"]]
+        notes = [f"WARNING: {warning}" for warning in evaluation.summary["warnings"]]
+        notes += [f"note: {note}" for note in evaluation.summary["notes"]]
         if not evaluation.summary["is_calibrated"]:
             notes.append(UNCALIBRATED_NOTE)
         parts.append("\n".join([evaluation.name, format_summary(evaluation.summary), *notes]))

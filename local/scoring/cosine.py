@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from local.errors import InputError
+
 # A trial by itself (fetch two rows, multiply) costs about this many cells of the matrix of all
 # pairs, measured on a CPU at 200 to 400 values an embedding.
 CELLS_PER_TRIAL = 25
@@ -28,7 +30,9 @@ def cosine_scores(embeddings, trials):
     Raises
     ------
     ValueError
-        If there isn't one embedding for each utterance, or if one is zero or not finite.
+        If there isn't one embedding for each utterance.
+    InputError
+        If one is zero or not finite.
     """
     unit = unit_length(np.asarray(embeddings), trials.utterances)
     return dot_scores(unit, unit, trials.enrol, trials.test)
@@ -55,7 +59,9 @@ def unit_length(embeddings, utterances):
     Raises
     ------
     ValueError
-        If there isn't one row for each of the names, or if one is zero or not finite.
+        If there isn't one row for each of the names.
+    InputError
+        If one is zero or not finite.
     """
     if embeddings.ndim != 2 or len(embeddings) != len(utterances):
         raise ValueError(
@@ -70,9 +76,9 @@ def unit_length(embeddings, utterances):
         first = int(np.argmin(usable))
         kind = "zero" if lengths[first] == 0.0 else "not finite"
         count = len(usable) - int(np.count_nonzero(usable))
-        raise ValueError(
+        raise InputError(
             f"the embedding of {utterances[first]} is {kind}; "
-            f"{count} of {len(usable)} embeddings can't be scored"
+            f"{count} of {len(usable)} embeddings can't be scored: has the training gone wrong?"
         )
     return np.divide(embeddings, lengths[:, None], out=np.empty(embeddings.shape, np.float32))
 

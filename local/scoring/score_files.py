@@ -113,15 +113,10 @@ def read_scores(path):
     Raises
     ------
     InputError
-        If the file can't be read, a line is wrong, or one of the classes has no trial.
+        If the file can't be read, a line is wrong, one of the classes has no trial, or trials
+        contradict each other, as in `local.lists.trials.read_trials`.
     """
-    trials, scores = _read_at_once(path) or _read_line_by_line(path)
-    if trials.is_client.min() == trials.is_client.max():
-        label = "target" if trials.is_client[0] else "nontarget"
-        problems = Problems()
-        problems.add(path, None, f"has only {label} trials: both classes are needed")
-        problems.raise_if_any()
-    return trials, scores
+    return _read_at_once(path) or _read_line_by_line(path)
 
 
 def _read_line_by_line(path):
@@ -135,10 +130,10 @@ def _read_line_by_line(path):
             continue
         table.add(line, LABELS[label], enrol, test, *condition)
         scores.append(float(score))
-    problems.raise_if_any()
+    trials = replace(table.checked(problems), places=[])
     # From text to the nearest float32: rounded to float64 first, 7.038531e-26 would change.
     scores = pa.array(map(repr, scores), pa.string()).cast(pa.float32()).to_numpy()
-    return replace(table.trials(), places=[]), scores
+    return trials, scores
 
 
 def _problem_with(label, score):
@@ -200,7 +195,18 @@ def _scored_trials(table):
     if not np.isfinite(scores).all() or "" in [*utterances, *names] or set(labels) - set(LABELS):
         return None
     is_client = np.array([LABELS[name] for name in labels])[label]
-    return Trials(utterances, enrol, test, is_client, [], names, condition), scores
+    trials = Trials(utterances, enrol, test, is_client, [], names, condition)
+    is_usual = 0 < np.count_nonzero(is_client) < len(trials) and not _has_conflict(trials)
+    return (trials, scores) if is_usual else None
+
+
+def _has_conflict(trials):
+    """Whether a pair is a client and an impostor trial, or an utterance meets itself."""
+    low, high = np.minimum(trials.enrol, trials.test), np.maximum(trials.enrol, trials.test)
+    pairs = low.astype(np.int64) * len(trials.utterances) + high
+    clients, impostors = pairs[trials.is_client], pairs[~trials.is_client]
+    repeated = pc.is_in(pa.array(impostors), value_set=pa.array(clients))
+    return bool((low == high).any() or pc.any(repeated).as_py())
 
 
 def _indexed(*columns):

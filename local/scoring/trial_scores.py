@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from local.atomic import read_text, replacing
 from local.data.manifest_files import read_manifest
+from local.data.overlap import overlap_warning
 from local.errors import InputError
 from local.lists.trials import Trials
 from local.scoring.quality import read_quality
@@ -15,6 +17,12 @@ from local.scoring.score_files import read_scores
 # Beside a score file lie the manifest of its utterances, and their quality measures.
 MANIFEST_FILE = "utterances.csv"
 QUALITY_FILE = "quality.txt"
+# And why figures of these scores may be better than they should be, a reason a line.
+WARNINGS_FILE = "warnings.txt"
+CHOSEN = (
+    "These trials chose the model: of all models of its training, it is the one with the lowest "
+    "EER on them. The figures are optimistic: on other trials, expect more errors."
+)
 
 
 class TrialScores(NamedTuple):
@@ -27,6 +35,7 @@ class TrialScores(NamedTuple):
     audio: dict  # the name of a side -> a list of paths of its audio, as far as they are known
     # For each side, the name of an utterance of its speaker: a model's is one that enrolled it.
     examples: list
+    warnings: tuple = ()  # why figures may mislead
 
 
 def read_trial_scores(paths):
@@ -44,8 +53,16 @@ def read_trial_scores(paths):
     """
     if len(set(paths)) < len(paths):
         raise InputError(f"scores: a file is given twice: {', '.join(paths)}")
+    for path in paths:
+        refuse_folder(path)
     names = distinct_names(paths)
     return [_read(name, Path(path)) for name, path in zip(names, paths, strict=True)]
+
+
+def refuse_folder(path):
+    """Raises an InputError if a folder stands in place of a score file."""
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder: give the score file in it, such as scores.txt")
 
 
 def _read(name, path):
@@ -55,7 +72,10 @@ def _read(name, path):
         quality = read_quality(path.with_name(QUALITY_FILE), trials.utterances)
     if path.with_name(MANIFEST_FILE).is_file():
         audio = {row["ID"]: [row["wav"]] for row in read_manifest(path.with_name(MANIFEST_FILE))}
-    return TrialScores(name, trials, scores, quality, audio, trials.utterances)
+    warnings = ()
+    if path.with_name(WARNINGS_FILE).is_file():
+        warnings = tuple(read_text(path.with_name(WARNINGS_FILE)).splitlines())
+    return TrialScores(name, trials, scores, quality, audio, trials.utterances, warnings)
 
 
 def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
@@ -83,6 +103,44 @@ def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
         quality["cohort_mean"] = cohort_means
     audio = dict(zip(enrolment.trials.utterances, audio, strict=True))
     return TrialScores(name, enrolment.trials, scores, quality, audio, examples)
+
+
+def with_warnings(scored, model_dir, trials_digest, manifest_path):
+    """TrialScores of a model with what may make their figures look better than they should.
+
+    It is also written beside the manifest, for those who read the score file.
+
+    Arguments
+    ---------
+    scored : TrialScores
+    model_dir : str or Path
+    trials_digest : str or None
+        That of the trials that chose the model, from `local.lists.trials.Trials.digest`.
+    manifest_path : Path
+        Of the utterances of the trials.
+    """
+    training, validation = (Path(model_dir, "manifests", f"{n}.csv") for n in ("train", "valid"))
+    chosen = CHOSEN if scored.trials.digest() == trials_digest else ""
+    if not chosen and validation.is_file():
+        chosen = _common_recordings(validation, manifest_path)
+    overlap = overlap_warning(training, manifest_path) if training.is_file() else ""
+    warnings = tuple(filter(None, (chosen, overlap)))
+    path = manifest_path.with_name(WARNINGS_FILE)
+    path.unlink(missing_ok=True)
+    if warnings:
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in warnings), encoding="utf-8")
+    return scored._replace(warnings=warnings)
+
+
+def _common_recordings(validation, manifest_path):
+    own, others = ({row["wav"] for row in read_manifest(p)} for p in (manifest_path, validation))
+    if own.isdisjoint(others):
+        return ""
+    return (
+        f"{len(own & others)} of {len(own)} recordings are also in the trials that chose the "
+        "model: the figures are optimistic."
+    )
 
 
 def distinct_names(paths):

@@ -4,10 +4,11 @@ import logging
 from pathlib import Path
 
 from hyperpyyaml import resolve_references
+from ruamel.yaml import YAML
 
 from local.atomic import read_text
 from local.errors import InputError
-from local.model_files.definition import parse, plain, read
+from local.model_files.definition import read_definition
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, WEIGHTS_PATTERN
 from local.training.checkpoints import WholeCheckpointer
 
@@ -42,10 +43,10 @@ def check_earlier_run(out_dir, yaml_path, overrides):
                 "from. Give another --out_dir, or move what is there somewhere else"
             )
         return
-    resolved = resolve_references(read_text(yaml_path), overrides).getvalue()
-    resolved = plain(parse(resolved, yaml_path))
+    yaml = YAML()
+    resolved = yaml.load(resolve_references(read_text(yaml_path), overrides))
     own = {key: resolved[name] for key, name in MODEL_KEYS.items()}
-    changes = list(differences(plain(read(Path(out_dir) / MODEL_FILE)), own))
+    changes = list(differences(yaml.load(read_definition(Path(out_dir) / MODEL_FILE)), own))
     if changes:
         lines = "\n".join(f"{name}: {before} before, {now} now" for name, before, now in changes)
         raise InputError(
@@ -88,10 +89,12 @@ def differences(before, now):
 
 
 def _flat(node, name=""):
-    """(name, value) of all classes and values in nested dictionaries."""
+    """(name, value) of all tags and values in nested mappings and lists."""
+    tag = getattr(getattr(node, "tag", None), "value", None)
+    if tag:
+        yield f"{name} is", tag
     if isinstance(node, dict):
         for key, value in node.items():
-            below = f"{name} is" if key == "class" else f"{name}.{key}" if name else key
-            yield from _flat(value, below)
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
     else:
-        yield name, node
+        yield name, list(node) if isinstance(node, list) else node

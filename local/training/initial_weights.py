@@ -3,10 +3,13 @@
 import logging
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from local.errors import InputError
 from local.machine import processes
-from local.model_files.definition import plain, read
+from local.model_files.definition import read_definition
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, load_model
+from local.model_files.weights import misfits
 from local.training.earlier_run import differences, has_checkpoint
 
 _MAX_SHOWN = 4
@@ -36,12 +39,12 @@ def load_initial_weights(model_dir, extractor, out_dir):
         return
     model = load_model(model_dir)
     weights = model["extractor"].state_dict()
-    misfits = _misfits(extractor.state_dict(), weights)
-    if misfits:
-        rest = len(misfits) - _MAX_SHOWN
+    lines = misfits(extractor.state_dict(), weights)
+    if lines:
+        rest = len(lines) - _MAX_SHOWN
         raise InputError(
             f"init_from: {model_dir} is another network; give the settings of its {MODEL_FILE}.\n"
-            + "\n".join(misfits[:_MAX_SHOWN])
+            + "\n".join(lines[:_MAX_SHOWN])
             + (f"\n... and {rest} more" if rest > 0 else "")
         )
     extractor.load_state_dict(weights)
@@ -55,23 +58,11 @@ def load_initial_weights(model_dir, extractor, out_dir):
             logger.warning(f"init_from: {setting}")
 
 
-def _misfits(here, there):
-    """A line for each weight that two state dictionaries do not have in the same shape."""
-    lines = []
-    for name in dict.fromkeys([*here, *there]):
-        shapes = [_shape(weights.get(name)) for weights in (here, there)]
-        if shapes[0] != shapes[1]:
-            lines.append(f"{name}: {shapes[0]} here, {shapes[1]} there")
-    return lines
-
-
-def _shape(weight):
-    return "nothing" if weight is None else "x".join(map(str, weight.shape)) or "one number"
-
-
 def _other_settings(definition_path, hyperparams_path):
     """A line for each setting of features and network that differs."""
-    there, own = (plain(read(path)) for path in (definition_path, hyperparams_path))
+    yaml = YAML()
+    there = yaml.load(read_definition(definition_path))
+    own = yaml.load(Path(hyperparams_path).read_text(encoding="utf-8"))
     here = {key: own[name] for key, name in MODEL_KEYS.items()}
     for name, in_that, in_this in differences(there, here):
         yield f"{name} is {in_this} in this run, {in_that} in that one"

@@ -23,16 +23,22 @@ class TrainLog:
     file_logger : speechbrain.utils.train_logger.FileTrainLogger
     make_tensorboard : callable
         Makes the TensorboardLogger when training begins.
+    warning : str
+        For the first line of the file; "" if there is nothing to warn of.
     """
 
-    def __init__(self, file_logger, make_tensorboard):
+    def __init__(self, file_logger, make_tensorboard, warning=""):
         self.file_logger = file_logger
         self.path = Path(file_logger.save_file)
         self._make_tensorboard = make_tensorboard
+        self._warning = warning
         self._tensorboard = None
 
     def open(self):
-        """Called before the first epoch."""
+        """Called before the first epoch; a new log begins with the warning."""
+        is_new = not self.path.exists() or not self.path.stat().st_size
+        if is_new and self._warning and processes.rank() == 0:
+            self.path.write_text(f"warning: {self._warning}\n", encoding="utf-8")
         self._tensorboard = self._make_tensorboard()
 
     def log(self, epoch, meta, train, valid):

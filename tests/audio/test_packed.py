@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from local.audio import packing as audio_packing
 from local.audio.packed import VERSION_KEY, PackedAudio, Shard
-from local.audio.packed_index import is_packed, read_index
+from local.audio.packed_index import find_packed, is_packed, read_index
 from local.audio.reading import read_audio
 from local.errors import InputError, Problems
 from local.lists.file_lists import find_recordings
@@ -76,7 +76,7 @@ def read_from(path, start, stop):
 def test_a_shard_is_like_an_open_sound_file(packed):
     with PackedAudio.open(shard_of(packed)) as file:
         assert (file.frames, file.samplerate, file.channels) == (311, 16000, 1)
-        assert (file.subtype, file.name) == ("PCM_16", shard_of(packed))
+        assert (file.subtype, file.path) == ("PCM_16", shard_of(packed))
 
 
 @given(start=st.integers(0, 320), frames=st.integers(0, 320))
@@ -263,3 +263,12 @@ def test_damage_is_found_or_harmless(packed, tmp_path_factory, data):
         return
     assert all(0 <= start <= stop <= num_samples for _, start, stop, _ in index.values())
     assert all(len(read(place)) == place.stop - place.start for place in index.values())
+
+
+def test_names_are_found_in_capitals_and_in_other_spellings(tmp_path):
+    (tmp_path / "audio").mkdir()
+    soundfile.write(tmp_path / "audio" / "e\u0301.WAV", np.ones(5), 16000)
+    pack(tmp_path / "audio", tmp_path / "packed")
+    names = ["\u00e9", "e\u0301", "\u00e9.WAV", "e\u0301.wav", "e"]
+    found = list(find_packed(names, tmp_path / "packed"))
+    assert [audio.problem is None for audio in found] == [True, True, True, True, False]

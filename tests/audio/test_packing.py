@@ -88,7 +88,7 @@ def test_samples_are_those_that_training_reads_from_the_file(tmp_path):
         "float": corpus.add("float.wav", subtype="FLOAT"),
         "ünï/日本 1": corpus.add("ünï/日本 1.wav"),
         "lossy": corpus.add("lossy.ogg", num_samples=5000),
-        "loud.WAV": corpus.add("loud.WAV", subtype="PCM_24"),
+        "loud": corpus.add("loud.WAV", subtype="PCM_24"),
     }
     packed, problems = corpus.pack()
     assert not problems

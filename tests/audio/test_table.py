@@ -3,6 +3,8 @@ import threading
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
 
+from corpora import write_voice
+
 from local.audio import table as audio_table
 from local.audio.table import _FILES_PER_BLOCK, _mapped
 
@@ -47,3 +49,17 @@ def test_items_that_compute_stay_on_one_thread(monkeypatch):
     results, threads = run(monkeypatch, busy_share=1.0)
     assert results == [-item for item in range(NUM_ITEMS)]
     assert set.union(*threads) == {threading.get_ident()}
+
+
+def test_what_was_found_is_saved_on_the_way(tmp_path, monkeypatch):
+    """For a run that is killed, and can't save anything at its end."""
+    monkeypatch.setattr(audio_table, "_SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(audio_table, "_FILES_PER_BLOCK", 2)
+    for name in ("a", "b", "c"):
+        write_voice(tmp_path / f"{name}.wav", 100, seconds=0.1)
+    table = tmp_path / "table.npz"
+    found = audio_table.examine_audio(["a", "b", "c"], str(tmp_path), table, progress=False)
+    for _ in range(3):  # the block of the first two is done
+        next(found)
+    assert set(audio_table._load(table)) == {str(tmp_path / f"{name}.wav") for name in "ab"}
+    found.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.audio.reading import candidate_paths
+from local.audio.finding import find_file
 from local.corpora import folder
 from local.errors import InputError
 
@@ -101,9 +101,8 @@ def test_every_name_leads_back_to_its_file(tmp_path):
     }  # fmt: skip
     names = [name for own in utterances.values() for name in own]
     assert "anna/session.1/3.4" in names
-    candidates = [map(Path, candidate_paths(tmp_path, name)) for name in names]
-    found = {next(filter(Path.exists, paths)) for paths in candidates}
-    assert found == {tmp_path / file for file in files}
+    found = {find_file(tmp_path, name)[0] for name in names}
+    assert found == {str(tmp_path / file) for file in files}
 
 
 def test_hidden_files_and_other_files_are_left_out(tmp_path):
@@ -117,6 +116,42 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (tmp_path / "in" / "anna").symlink_to(tmp_path / "disk")
     (tmp_path / "disk" / "sub" / "back").symlink_to(tmp_path / "disk")
     assert folder.find_utterances(tmp_path / "in") == {"anna": ["anna/1", "anna/sub/2"]}
+
+
+def test_speakers_whose_folders_lead_to_each_other(tmp_path, caplog):
+    names = [f"{speaker}/{number}" for speaker in ("anna", "bert", "carl") for number in (1, 2)]
+    touch(tmp_path / "in", *(f"{name}.wav" for name in names))
+    for speaker, others in {"anna": "bert carl", "bert": "anna", "carl": ". .. bert"}.items():
+        for other in others.split():
+            (tmp_path / "in" / speaker / f"to{other}").symlink_to(f"../{other}")
+    (tmp_path / "in" / "anna" / "home").symlink_to(tmp_path)
+    utterances = folder.find_utterances(tmp_path / "in")
+    assert sorted(name for own in utterances.values() for name in own) == names
+    assert utterances["anna"] == ["anna/1", "anna/2"]
+    assert "they lead to folders that are taken already" in caplog.text
+    assert f"{tmp_path}/in/anna/tobert" in caplog.text
+
+
+def test_each_folder_elsewhere_is_taken_once(tmp_path, caplog):
+    touch(tmp_path, "disk/1.wav", "disk/sub/2.wav", "in/.hidden/3.wav", "in/dora/4.wav")
+    for speaker, target in (("anna", "disk"), ("bert", "disk/sub"), ("carl", "in/.hidden")):
+        (tmp_path / "in" / speaker).symlink_to(tmp_path / target)
+    assert folder.find_utterances(tmp_path / "in") == {
+        "anna": ["anna/1"], "bert": ["bert/2"], "carl": ["carl/3"], "dora": ["dora/4"],
+    }  # fmt: skip
+    assert f"taken already: {tmp_path}/in/anna/sub" in caplog.text
+
+
+def test_speakers_in_other_formats_are_counted_and_named(tmp_path, caplog, capsys):
+    touch(make_speakers(tmp_path / "in"), "anna/1.m4a", "anna/2.M4A", "bert/x/1.aiff", "spk0/9.wma")
+    touch(tmp_path / "in", "carl/notes.txt", "spk0/._1.m4a")
+    folder.find_utterances(tmp_path / "in")
+    assert "4 recordings are left out, as .aiff .m4a .wma is not read (in anna, bert, spk0)" in (
+        caplog.text
+    )
+    assert "ffmpeg" in caplog.text
+    printed = capsys.readouterr().out
+    assert f"{tmp_path}/in: 3 folders have nothing that is read: anna, bert, carl" in printed
 
 
 def test_recordings_of_nobody_are_mentioned(tmp_path, capsys):

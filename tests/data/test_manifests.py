@@ -259,6 +259,39 @@ def test_one_file_by_two_names(corpus):
     assert corpus.problems() == "line 3: anna/1.wav is already on line 1, as 'anna/1'"
 
 
+@pytest.mark.parametrize(
+    "name", ["anna//1", "./anna/1", "anna/../anna/1", "bert/.././anna//1.wav", "../audio/anna/1"]
+)
+def test_one_file_by_two_spellings(corpus, name):
+    corpus.lines.append(f"{name} 1 -1")
+    assert corpus.problems() == "line 3: anna/1.wav is already on line 1, as 'anna/1'"
+    corpus.lines[:] = [f"{name} 0 -1", "bert/1 1 -1"]
+    corpus.prepare()
+    assert corpus.rows()[0]["wav"] == str(corpus.audio / "anna/1.wav")
+    assert corpus.rows()[0]["ID"] == name
+
+
+def test_the_folder_above_a_link_is_not_the_one_of_its_name(corpus):
+    corpus.add("disk/sub/x", 0)
+    corpus.add("disk/1", 0)
+    (corpus.audio / "anna/link").symlink_to(corpus.audio / "disk/sub")
+    corpus.lines[-1] = "anna/link/../1 1 -1"  # disk/1, not anna/1
+    assert corpus.prepare().num_utterances == 4
+    assert os.path.samefile(corpus.rows()[-1]["wav"], corpus.audio / "disk/1.wav")
+
+
+@pytest.mark.parametrize("name", ["anna//1", "anna/1.wav", "bert/../anna/1"])
+def test_trials_with_one_file_by_two_names(corpus, tmp_path, name):
+    clients, impostors = tmp_path / "clients.txt", tmp_path / "impostors.txt"
+    corpus.add("anna/2", 0)
+    clients.write_text("anna/1 anna/2\n")
+    impostors.write_text(f"bert/1 {name}\n")
+    with pytest.raises(InputError) as error:
+        prepare_trials(read_trials(clients, impostors), corpus.audio, tmp_path / "t.csv")
+    path = corpus.audio / "anna/1.wav"
+    assert str(error.value) == f"{impostors}:1: {path} is already in {clients}:1, as 'anna/1'"
+
+
 def test_all_problems_of_the_audio_in_the_order_of_the_lines(corpus):
     corpus.add("anna/2", 0, num_samples=1)
     corpus.lines += [f"anna/none{i} 0 -1" for i in range(20)]

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from local.data.manifest_files import COLUMNS
-from local.data.overlap import shared_speakers
+from local.data.overlap import overlap_warning, shared_speakers
 
 
 @pytest.fixture
@@ -62,3 +62,26 @@ def test_folders_that_split_a_speaker_say_nothing(shared):
 def test_as_many_folders_as_speakers_but_not_theirs(shared):
     training = [("s1/1", 0), ("s2/1", 0), ("flat", 1)]
     assert shared(training, ["s1/5"]) == []
+
+
+@pytest.mark.parametrize("name", ["./bert/2", "bert//2", "anna/../bert/2", ".//bert/./2"])
+def test_folders_are_the_same_however_they_are_written(shared, name):
+    training = [("anna/1", 0), ("bert/1", 1)]
+    assert shared(training, [name], trials_dir="/other") == ["bert"]
+    assert shared([("anna/1", 0), (name, 1)], ["bert/3"]) == ["bert"]
+
+
+def test_what_is_said_of_one_and_of_many(shared, tmp_path):
+    training = [(f"s{label}/1", label) for label in range(7)]
+    files = tmp_path / "train.csv", tmp_path / "trials.csv"
+    shared(training, ["s9/1"])
+    assert overlap_warning(*files) == ""
+    shared(training, ["s3/2"])
+    assert overlap_warning(*files).startswith(
+        "1 training speaker seems to be in the trials too (s3)"
+    )
+    shared(training, [f"s{label}/2" for label in range(7)])
+    assert "7 training speakers seem to be" in overlap_warning(*files)
+    assert "(s0, s1, s2, s3, s4 ...): the EER will look better than it is" in overlap_warning(
+        *files
+    )

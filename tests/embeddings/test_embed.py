@@ -14,7 +14,7 @@ from local.data.manifest_files import read_manifest, write_manifest
 from local.data.manifests import prepare_trials
 from local.embeddings.embed import (
     batches_by_length,
-    extract_embeddings,
+    embed_share,
     utterance_loader,
     write_crops,
 )
@@ -54,8 +54,9 @@ def test_embeddings_are_those_of_each_utterance_alone_in_order(trials_and_manife
     head = functools.partial(EmbeddingHead, embedding_size=6, hidden_size=0)
     extractor = EmbeddingExtractor(VGG([4, 8], batch_norm=True), Statistics, head)
     loader = utterance_loader(manifest.path, 16000, batch_seconds)
-    embeddings = extract_embeddings(features, extractor, loader, progress=False)
-    assert embeddings.shape == (len(trials.utterances), 6)
+    indices, rows = embed_share(features, extractor, loader, "cpu", "fp32", progress=False)
+    assert sorted(indices) == list(range(len(trials.utterances)))
+    embeddings = rows[np.argsort(indices)]
     for name, embedding in zip(trials.utterances, embeddings, strict=True):
         samples = torch.from_numpy(read_audio(folder / "audio" / f"{name}.wav"))[None]
         with torch.no_grad():

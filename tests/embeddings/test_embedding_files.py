@@ -4,7 +4,13 @@ import kaldiio
 import numpy as np
 import pytest
 
-from local.embeddings.files import check_ids, split_format, write_alignments, write_embeddings
+from local.embeddings.files import (
+    Out,
+    check_ids,
+    split_format,
+    write_alignments,
+    write_embeddings,
+)
 from local.errors import InputError
 
 IDS = ["anna/1", "b.2", "žluť", 'a,"b']
@@ -16,14 +22,14 @@ def embeddings():
 
 
 def test_npz(tmp_path, embeddings):
-    (path,) = write_embeddings(tmp_path / "e", "npz", IDS, embeddings)
+    (path,) = write_embeddings(Out(tmp_path / "e"), "npz", IDS, embeddings)
     with np.load(path) as content:
         assert content["ids"].tolist() == IDS
         assert np.array_equal(content["embeddings"], embeddings)
 
 
 def test_npy(tmp_path, embeddings):
-    paths = write_embeddings(tmp_path / "e.v1", "npy", IDS, embeddings)
+    paths = write_embeddings(Out(tmp_path / "e.v1"), "npy", IDS, embeddings)
     assert [path.name for path in paths] == ["e.v1.npy", "e.v1.ids.txt"]
     assert np.array_equal(np.load(paths[0]), embeddings)
     assert paths[1].read_text(encoding="utf-8").splitlines() == IDS
@@ -33,7 +39,7 @@ def test_kaldi_reads_it_from_any_directory(tmp_path, embeddings, monkeypatch):
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path)
     _, scp = write_embeddings(
-        (tmp_path / "out" / "e").relative_to(tmp_path), "ark", IDS, embeddings
+        Out((tmp_path / "out" / "e").relative_to(tmp_path)), "ark", IDS, embeddings
     )
     monkeypatch.chdir("/")
     read = dict(kaldiio.load_scp(str(tmp_path / scp)).items())
@@ -44,7 +50,7 @@ def test_kaldi_reads_it_from_any_directory(tmp_path, embeddings, monkeypatch):
 
 
 def test_csv(tmp_path, embeddings):
-    (path,) = write_embeddings(tmp_path / "e", "csv", IDS, embeddings)
+    (path,) = write_embeddings(Out(tmp_path / "e"), "csv", IDS, embeddings)
     with open(path, encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["id", "e0", "e1", "e2", "e3", "e4"]
@@ -57,7 +63,7 @@ def test_csv(tmp_path, embeddings):
 def test_alignments(tmp_path, file_format):
     ids = ["file", "a/b"]
     alignments = [np.full((2, 3), 0.5, np.float32), np.full((7, 3), 1 / 7, np.float32)]
-    paths = write_alignments(tmp_path / "e.alignment", file_format, ids, alignments)
+    paths = write_alignments(Out(tmp_path / "e.alignment"), file_format, ids, alignments)
     if file_format == "npz":
         read = np.load(paths[0])
     else:
@@ -84,4 +90,4 @@ def test_blanks_in_kaldi_ids():
 @pytest.mark.parametrize("file_format", ["npz", "npy", "ark", "csv"])
 def test_what_cannot_be_written(tmp_path, embeddings, file_format):
     with pytest.raises(InputError, match="can't be written"):
-        write_embeddings(tmp_path / "none" / "e", file_format, IDS, embeddings)
+        write_embeddings(Out(tmp_path / "none" / "e"), file_format, IDS, embeddings)

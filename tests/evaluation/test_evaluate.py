@@ -12,7 +12,7 @@ from local.evaluation.conditions import Grouping
 from local.evaluation.evaluate import Evaluator, difference, same_trials
 from local.evaluation.metrics import eer
 from local.evaluation.summary import Costs, format_summary
-from local.report.outputs import format_differences, metrics_of
+from local.report.outputs import format_differences, format_results, metrics_of
 from local.scoring.trial_scores import TrialScores
 
 
@@ -67,6 +67,16 @@ def test_a_condition_without_a_class_has_only_counts():
 def test_too_few_speakers_are_noted():
     (note,) = evaluate(make_system(num_speakers=4)).summary["notes"]
     assert note.startswith("No intervals: the trials have 4 speakers")
+
+
+def test_warnings_of_a_system_and_of_its_scores():
+    system = make_system()._replace(warnings=("These trials chose the model.",))
+    assert evaluate(system).summary["warnings"] == ["These trials chose the model."]
+    collapsed = evaluate(system._replace(scores=np.full_like(system.scores, 0.5)))
+    first, second = collapsed.summary["warnings"]
+    assert first == "These trials chose the model." and second.startswith("All scores are equal")
+    printed = format_results("out", [collapsed], {})
+    assert f"WARNING: {first}" in printed and f"WARNING: {second}" in printed
 
 
 def test_no_draws_need_no_notes():

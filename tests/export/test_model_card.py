@@ -119,6 +119,19 @@ def test_verification_without_intervals_has_none(card_of, model_dir):
     assert rows_of(card)["EER"].endswith(" %") and "95 %" not in card
 
 
+def test_what_may_mislead_is_told_once(card_of, model_dir):
+    fixed = {"duration": 1.0, "start": 0, "stop": 9}
+    for name, label in (("train", "0"), ("valid", "")):
+        rows = [{"ID": "anna/1", "wav": f"/{name}/anna/1.wav", "spk_id": label}]
+        (model_dir / "manifests").mkdir(exist_ok=True)
+        write_manifest(model_dir / "manifests" / f"{name}.csv", [fixed | row for row in rows])
+    path = model_dir / "verification" / "metrics.json"
+    write_verification(path, verified(warnings=["These trials chose it."] * 2))
+    card = card_of()
+    assert card.count("**These trials chose it.**") == 1
+    assert "**1 training speaker seems to be in the trials too (anna):" in card
+
+
 def test_systems_of_a_comparison_are_told_apart(card_of, tmp_path):
     trials = drawn_trials(400)
     systems = [make_system(trials, drawn_scores(trials), name) for name in ("cosine", "a|b")]

@@ -19,11 +19,10 @@ from exports import (
 
 import local
 from local.atomic import new_directory
-from local.errors import InputError
 from local.export.speechbrain_dir import write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 from local.lists.trials import Trials
-from local.model_files import building
+from local.model_files.definition import ADMITTED
 from local.model_files.model_dir import load_model
 from local.scoring.cosine import cosine_scores
 
@@ -55,9 +54,9 @@ def other_front_end(tmp_path_factory):
     (folder / "other_front_end.py").write_text(OTHER_FRONT_END)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local, "__path__", [*local.__path__, str(folder)])
-        known = building.BUILDABLE | {"local.other_front_end.Turned"}
-        patch.setattr(building, "BUILDABLE", known)
         importlib.invalidate_caches()
+        name = "local.other_front_end.Turned"
+        patch.setitem(ADMITTED, name, importlib.import_module("local.other_front_end").Turned)
         yield
 
 
@@ -165,11 +164,3 @@ def test_folders_of_this_computer_are_not_in_an_export(model_dirs, exports):
             content = path.read_bytes()
             assert str(ROOT).encode() not in content, path
             assert str(model_dirs[name].parent).encode() not in content, path
-
-
-def test_tags_of_whole_modules_are_refused(model_dirs, tmp_path):
-    trained = read_trained(model_dirs["statistics"])
-    text = (trained.folder / "model.yaml").read_text()
-    (tmp_path / "model.yaml").write_text(f"{text}\nall: !module:local.models.pooling")
-    with pytest.raises(InputError, match="!module:local.models.pooling is refused"):
-        write_speechbrain(trained._replace(folder=tmp_path), tmp_path)

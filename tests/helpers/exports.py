@@ -76,7 +76,7 @@ def own_embeddings(model_dir, paths):
     """What the recipe computes of files, in one padded batch: (batch, embedding_size)."""
     model = load_model(model_dir)
     waveforms, lengths = pad_waveforms([read_audio(path) for path in paths])
-    batch = Utterances(list(range(len(paths))), waveforms, lengths, [])
+    batch = Utterances(list(range(len(paths))), waveforms, lengths, [], [])
     with torch.inference_mode():
         return embed_batch(model["features"].eval(), model["extractor"].eval(), batch, "cpu")
 

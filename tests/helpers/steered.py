@@ -61,7 +61,9 @@ def steer(script, place, count, action, rank="0"):
         if len(calls) == count:
             if place == "writing":  # half of the file
                 function(*arguments, **keywords)
-                os.truncate(arguments[1], os.path.getsize(arguments[1]) // 2)
+                file = arguments[1]
+                path = file.name if hasattr(file, "fileno") else file
+                os.truncate(path, os.path.getsize(path) // 2)
             if action == "fail":
                 raise ZeroDivisionError("a mistake in the recipe")
             os.kill(os.getpid(), signal.Signals[action])

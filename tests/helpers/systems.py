@@ -31,6 +31,7 @@ def make_system(trials, scores, name="cosine", audio=None, **summary):
         "intervals": {},
         "conditions": {},
         "is_calibrated": True,
+        "warnings": [],
         "notes": [],
     }
     figures = summarise(scores, trials.is_client, curve) | parts | summary

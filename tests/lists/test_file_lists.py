@@ -57,7 +57,7 @@ def test_a_kaldi_table(tmp_path):
 def test_a_folder(tmp_path):
     touch(tmp_path, "b/2.flac", "a.wav", "b/1.WAV", "b/notes.txt", ".hidden/3.wav")
     recordings, _ = find(tmp_path)
-    assert recordings.ids == ["a", "b/1.WAV", "b/2"]
+    assert recordings.ids == ["a", "b/1", "b/2"]
     assert recordings.names == [str(tmp_path / name) for name in ("a.wav", "b/1.WAV", "b/2.flac")]
 
 

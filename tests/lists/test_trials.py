@@ -190,7 +190,7 @@ def test_repeated_pair_is_warned_of_and_kept(files, caplog, again):
     with caplog.at_level(logging.WARNING):
         trials = read_trials(clients, impostors)
     assert len(trials) == 4
-    warning = f"{clients}:3: the pair is already on line 1; each of the 1 trials like this counts"
+    warning = f"{clients}:3: the pair is already on line 1; each repeat counts as a trial of "
     assert warning in caplog.text
 
 

@@ -128,6 +128,6 @@ def test_malicious_weights_execute_nothing(model_dir, tmp_path):
             return os.mkdir, (str(tmp_path / "executed"),)
 
     (model_dir / "model_00000001.pt").write_bytes(pickle.dumps(Malice(), protocol=2))
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match="holds posix.mkdir: only tensors"):
         load_model(model_dir)
     assert not (tmp_path / "executed").exists()

@@ -169,7 +169,7 @@ def test_malicious_checkpoint_is_refused_and_executes_nothing(content, place, tm
 
 def test_other_objects_are_refused_by_name(content, tmp_path):
     content["settings"].normalization = collections.deque([1])
-    assert "holds collections.deque: only tensors, numbers" in refusal(content, tmp_path)
+    assert "holds collections.deque: only tensors and plain values" in refusal(content, tmp_path)
 
 
 def test_file_that_is_no_checkpoint_is_refused(tmp_path):
@@ -206,7 +206,7 @@ def test_damage_of_any_kind_gives_a_message(tmp_path_factory, data):
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"model": torch.ones(2)}, {"model": {"a": 3}}])
 def test_other_content_is_refused(content, tmp_path):
-    assert "is no checkpoint of the original code" in refusal(content, tmp_path)
+    assert "no checkpoint" in refusal(content, tmp_path)
 
 
 def test_missing_and_unknown_parameters_are_named_together(content, tmp_path):
@@ -224,7 +224,7 @@ def test_missing_and_unknown_parameters_are_named_together(content, tmp_path):
         ("fc2.weight", torch.zeros(7), "can't be converted"),
         ("fc1.bias", torch.zeros(6), "size mismatch for extractor.head.hidden.0.bias"),
         (QUERY, torch.zeros(11, 7), "7 does not divide the 80"),
-        (QUERY, torch.zeros(20, 0), "can't be converted"),
+        (QUERY, torch.zeros(20, 0), "no model can be built from it"),
         ("front_end.conv42.bias", torch.zeros(12), "width 12 can't be halved 3 times"),
         ("fc1.bias", torch.full((7,), float("nan")), "parameters that are not finite"),
         ("preLayer.weight", torch.full((6, 6), 1e300, dtype=torch.float64), "not finite"),

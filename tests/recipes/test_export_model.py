@@ -96,7 +96,7 @@ def test_threshold_that_is_given_is_that_of_the_export(export, model_dir, tmp_pa
 
 @pytest.mark.parametrize("threshold", ["1.5", ".nan", "high", "True"])
 def test_threshold_that_is_no_cosine_is_refused(export, tmp_path, threshold):
-    assert_refused(export, tmp_path, "threshold: is a cosine, from -1 to 1", threshold=threshold)
+    assert_refused(export, tmp_path, "threshold must be a number from -1 to 1", threshold=threshold)
 
 
 def test_classifier_of_another_kind_is_left_out(export, model_dir, caplog):
@@ -161,7 +161,7 @@ def test_weights_that_are_not_finite_are_refused(export, model_dir, tmp_path):
     extractor = load_model(model_dir)["extractor"]
     torch.nn.init.constant_(extractor.head.linear.weight, float("nan"))
     write_weights(model_dir, extractor=extractor.state_dict())
-    assert_refused(export, tmp_path, "holds parameters that are not finite")
+    assert_refused(export, tmp_path, "cosine nan.*: are there numbers that are not finite")
 
 
 def test_settings_execute_nothing(export, model_dir, tmp_path):

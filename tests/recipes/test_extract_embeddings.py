@@ -1,6 +1,8 @@
 """recipes/extract_embeddings.py from end to end."""
 
+import multiprocessing
 import runpy
+import signal
 from pathlib import Path
 
 import kaldiio
@@ -12,7 +14,10 @@ from corpora import as_arguments, write_voice
 from exports import make_model_dir
 from runs import run_apart
 
+from local.atomic import lock_folder
 from local.audio.reading import read_audio
+from local.embeddings import embed as embedding
+from local.embeddings import shards
 from local.errors import InputError
 from local.model_files.model_dir import load_model
 
@@ -149,7 +154,82 @@ def test_alignment_is_what_the_pooling_used(model_dir, audio, tmp_path):
     assert np.allclose(pooled, read(tmp_path / "pooled.npz")["a"], atol=1e-5)
 
 
+# Interruptions
+
+
+@pytest.mark.parametrize("file_format", ["npz", "npy", "ark", "csv"])
+def test_an_interrupted_extraction_goes_on(
+    model_dir, audio, tmp_path, monkeypatch, capsys, caplog, file_format
+):
+    options = {"alignment": True, "batch_seconds": 0.1, "format": file_format}
+    embed(model_dir, tmp_path / "e", audio, **options)
+    expected = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in expected:
+        (tmp_path / name).unlink()
+    monkeypatch.setattr(shards, "SHARD_SECONDS", 0.0)
+    embed_batch, calls = embedding.embed_batch, []
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return embed_batch(*arguments)
+
+    monkeypatch.setattr(embedding, "embed_batch", stop)
+    with pytest.raises(KeyboardInterrupt):
+        embed(model_dir, tmp_path / "e", audio, **options)
+    assert [path.name for path in tmp_path.iterdir()] == [f"e.{file_format}.partial"]
+    with caplog.at_level("INFO"):
+        embed(model_dir, tmp_path / "e", audio, **options)
+    assert "goes on, with 1 of 3 recordings" in caplog.text and len(calls) == 4
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == expected
+
+
+def test_one_run_at_a_time_writes_a_file(model_dir, audio, tmp_path):
+    """The other one is refused, and leaves what the first has done."""
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+
+    def hold():
+        lock_folder(tmp_path / "e.npz.partial")
+        ready.set()
+        signal.pause()
+
+    other = context.Process(target=hold, daemon=True)
+    other.start()
+    assert ready.wait(10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lock_folder, "__defaults__", (0.0,))
+        with pytest.raises(InputError, match="e.npz.partial: another run is writing here"):
+            embed(model_dir, tmp_path / "e", audio)
+    assert [path.name for path in tmp_path.iterdir()] == ["e.npz.partial"]
+    other.kill()
+    other.join()
+    embed(model_dir, tmp_path / "e", audio)
+    assert [path.name for path in tmp_path.iterdir()] == ["e.npz"]
+
+
 # Wrong input
+
+
+def test_silent_recordings_fail_and_doubtful_ones_are_named(
+    model_dir, audio, tmp_path, caplog, capsys
+):
+    folder = tmp_path / "audio"
+    write_voice(folder / "good.wav", 120)
+    noise = np.random.default_rng(0).standard_normal(16000)
+    soundfile.write(folder / "loud.wav", np.clip(noise, -1, 1), 16000)
+    soundfile.write(folder / "faint.wav", 1e-4 * noise, 16000)
+    soundfile.write(folder / "silent.wav", np.zeros(16000), 16000)
+    with caplog.at_level("WARNING"):
+        with pytest.raises(InputError, match="silent.wav is digital silence"):
+            embed(model_dir, tmp_path / "e", folder)
+    assert "1 recordings are nearly silent" in caplog.text and ": faint\n" in caplog.text
+    assert "1 recordings are clipped" in caplog.text and ": loud\n" in caplog.text
+    assert list(read(tmp_path / "e.npz")) == ["faint", "good", "loud"]
+    assert "3 embeddings" in capsys.readouterr().out
+    good = expected(model_dir, folder / "good.wav")
+    assert np.allclose(read(tmp_path / "e.npz")["good"], good, atol=1e-5)
 
 
 def test_recordings_that_fail_are_reported_and_the_rest_done(model_dir, audio, tmp_path, capsys):
@@ -191,8 +271,8 @@ def test_nothing_is_left_where_nothing_could_be_embedded(model_dir, tmp_path):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"layer": "last"}, "layer is one of pooled, hidden, linear, embedding, not 'last'"),
-        ({"format": "hdf5"}, "format is one of"),
+        ({"layer": "last"}, "layer must be embedding, .* or linear, not 'last'"),
+        ({"format": "hdf5"}, "format must be npz, npy, ark or csv"),
         ({"model_dir": "nowhere"}, "nowhere: no trained model here"),
     ],
 )

@@ -245,3 +245,38 @@ def test_features_that_are_not_there(corpus, tmp_path):
     stored = {"train_on": "features", "feature_dir": tmp_path}
     with pytest.raises(InputError, match=r"no feature file .*s0/u.0 \(tried .* .npy .pick"):
         train(corpus | stored | {"out_dir": tmp_path / "out"})
+
+
+def test_features_stay_inside_of_their_folder(extract, tmp_path, monkeypatch):
+    """Absolute paths, paths with `..` and IDs of a wav.scp are refused; the others are done."""
+    folder = tmp_path / "audio"
+    for name in ("a", "b/c"):
+        write_voice(folder / f"{name}.wav", 100)
+    before = set(tmp_path.rglob("*"))
+    lines = [folder / "a", "../audio/a", "b/../../audio/a", "b/../a", "b/c"]
+    (tmp_path / "files.lst").write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(InputError) as raised:
+        extract("-i", tmp_path / "files.lst", "--data_dir", folder)
+    for line in (1, 2, 3):
+        assert f"files.lst:{line}: " in str(raised.value)
+    assert str(raised.value).count("outside of") == 3
+    (tmp_path / "wav.scp").write_text(f"../x {folder}/a.wav\n/{tmp_path.name}/x {folder}/a.wav\n")
+    with pytest.raises(InputError) as raised:
+        extract("-i", tmp_path / "wav.scp")
+    assert str(raised.value).count("outside of") == 2
+    with pytest.raises(InputError, match="outside of"):
+        extract("-i", folder / "a.wav")
+    features = tmp_path / "features"
+    own = {path for path in tmp_path.rglob("*") if not path.is_relative_to(features)}
+    assert own - before == {tmp_path / "files.lst", tmp_path / "wav.scp"}
+    stored = {path.relative_to(features) for path in features.rglob("*.*")}
+    assert stored == {Path("a.npy"), Path("b/c.npy")}
+
+
+def test_what_a_killed_run_left_is_removed(extract, tmp_path):
+    write_voice(tmp_path / "audio" / "s" / "a.wav", 100)
+    left = tmp_path / "features" / "s" / ".b.npy.0123456789ab.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    extract("-i", tmp_path / "audio")
+    assert [path.name for path in (tmp_path / "features").rglob("*.*")] == ["a.npy"]

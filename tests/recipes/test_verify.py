@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from corpora import TINY, as_arguments, write_corpus
 
 from local.data.manifest_files import read_manifest
+from local.embeddings import embed as embedding
 from local.errors import InputError
 from local.report import outputs
 from local.scoring.score_files import read_scores
@@ -92,7 +94,7 @@ def test_everything_is_written(verify, drawn, capsys):
     names = {path.name for path in output_dir.iterdir() if path.suffix != ".npz"}
     pictures = {f"{n}.{end}" for n in ("det", "scores", "calibration") for end in ("png", "pdf")}
     texts = {"scores.txt", "quality.txt", "metrics.json", "report.html", "utterances.csv"}
-    assert names == pictures | texts
+    assert names == pictures | texts | {"warnings.txt"}
     printed = capsys.readouterr().out
     for key in ("eer_percent", "eer_hull_percent"):
         assert f"{metrics[key]:.3f} %" in printed
@@ -219,6 +221,50 @@ def test_tables_of_conditions(verify, tmp_path):
     assert rows["cross sex"]["num_impostors"] == 16 and rows["F"]["num_clients"] == 3
 
 
+def test_an_interrupted_verification_goes_on(verify, monkeypatch):
+    settings = {"score_norm": "as", "top_n": 5, "bootstrap_draws": 0, "batch_seconds": 3.0}
+    embed_batch, calls, stops = embedding.embed_batch, [], set()
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) in stops:
+            raise KeyboardInterrupt
+        return embed_batch(*arguments)
+
+    monkeypatch.setattr(embedding, "embed_batch", stop)
+    expected, _ = verify("whole", **settings)
+    num_batches = len(calls)
+    calls.clear()
+    # In the utterances of the trials, and in the cohort: each time, a batch is begun in vain.
+    stops |= {2, num_batches + 1}
+    for _ in stops:
+        with pytest.raises(KeyboardInterrupt):
+            verify("stopped", **settings)
+    output_dir, _ = verify("stopped", **settings)
+    assert len(calls) == num_batches + len(stops)
+    for name in ("scores.txt", "quality.txt", "metrics.json"):
+        assert (output_dir / name).read_bytes() == (expected / name).read_bytes()
+    assert {path.name for path in output_dir.iterdir()} == {
+        path.name for path in expected.iterdir()
+    }
+
+
+def test_silent_recordings(verify, corpus, tmp_path, caplog):
+    audio = shutil.copytree(corpus["valid_data_dir"], tmp_path / "audio")
+    soundfile.write(audio / "s6" / "u.1.wav", np.zeros(16000), 16000)
+    soundfile.write(audio / "s7" / "u.2.wav", np.full(16000, 1e-3), 16000)
+    with pytest.raises(InputError) as raised:
+        verify(valid_data_dir=audio)
+    message = str(raised.value)
+    assert message.count("is digital silence") == 2 and "clients.txt:1: " in message
+    assert "s6/u.1.wav" in message and "s7/u.2.wav" in message
+    assert not (tmp_path / "out" / "scores.txt").exists()
+    # A crop may be a pause.
+    with caplog.at_level("WARNING"):
+        verify(valid_data_dir=audio, num_crops=2, crop_seconds=0.5)
+    assert "4 recordings are digital silence" in caplog.text
+
+
 # Wrong input
 
 
@@ -247,18 +293,24 @@ def test_a_score_file_never_replaces_itself(verified, tmp_path):
     [
         ({"backend": "lda"}, "backend is one of cosine, plda, not 'lda'"),
         ({"score_norm": "az"}, "score_norm is one of none, z, t, s, as, not 'az'"),
-        ({"top_n": 0}, "top_n must be a number from 1 on, not 0"),
-        ({"top_n": "all"}, "top_n must be a number from 1 on, not 'all'"),
-        ({"cohort_size": 0}, "cohort_size must be a number from 1 on, not 0"),
+        ({"top_n": 0}, "top_n must be a whole number from 1 to .*, not 0"),
+        ({"top_n": "all"}, "top_n must be a whole number from 1 to .*, not 'all'"),
+        ({"cohort_size": 0}, "cohort_size must be a whole number from 1 to .*, or null, not 0"),
         ({"score_norm": "s", "cohort": "none.csv"}, "none.csv: can't be read"),
         ({"score_norm": "s", "cohort_size": 1}, "scores against the cohort are the same"),
         ({"backend": "plda", "cohort_size": 6}, "PLDA of embeddings with 8 values"),
         ({"calibration": "none.json"}, "none.json"),
-        ({"p_targets": "[0.01, 1.5]"}, "p_target must be between 0 and 1, got 1.5"),
-        ({"p_targets": "high"}, "p_targets, c_miss or c_false_alarm"),
-        ({"c_miss": 0}, "costs must be above 0"),
-        ({"group_edges": 5}, "group_edges: expected"),
-        ({"duration_edges": "x"}, "duration_edges: expected ascending numbers"),
+        (
+            {"p_targets": "[0.01, 1.5]"},
+            r"p_targets must be a number above 0 and below 1, .*, not \[0.01, 1.5\]",
+        ),
+        ({"p_targets": "high"}, "p_targets must be a number above 0 and below 1"),
+        ({"p_targets": "[0.5, 0.5]"}, "p_targets: expected different priors"),
+        ({"c_miss": 0}, "c_miss must be a number above 0"),
+        ({"group_edges": 5}, "group_edges is an object"),
+        ({"duration_edges": "x"}, "duration_edges must be a number"),
+        ({"duration_edges": "[4, 2]"}, "duration_edges: expected ascending numbers"),
+        ({"group_edges": "{age: [.nan]}"}, "age: expected ascending numbers"),
         ({"bootstrap_draws": -3}, "bootstrap_draws"),
         ({"enrol_models": "none.txt"}, "none.txt: can't be read"),
         ({"speakers": "none.txt"}, "none.txt: can't be read"),
@@ -279,7 +331,7 @@ def test_wrong_settings_are_named(verify, settings, message):
         ("a/1 b/1 no 0.5", "scores.txt:2: label 'no' is neither"),
         ("a/1 b/1 nontarget nan", "scores.txt:2: score 'nan' is not a finite number"),
         ("a/1 b/1 nontarget -inf", "scores.txt:2: score '-inf' is not a finite number"),
-        ("a/1 a/3 target 0.5", "scores.txt: has only target trials"),
+        ("a/1 a/3 target 0.5", "scores.txt: has only client trials"),
     ],
 )
 def test_wrong_score_files_are_named(tmp_path, line, message):

@@ -113,8 +113,9 @@ def test_uncalibrated_scores_are_remarked(tmp_path, system):
 
 def test_notes_and_details(tmp_path, system):
     system.summary["notes"].append("Few speakers.")
+    system.summary["warnings"].append("All scores are <equal>.")
     page = report(tmp_path, system, details=[("Model", "model_1.pt")])
-    assert "Few speakers." in page.texts("p")
+    assert "Few speakers." in page.texts("p") and "All scores are <equal>." in page.texts("p")
     assert page.texts("dt") == ["Model"] and page.texts("dd") == ["model_1.pt"]
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cosine
 
+from local.errors import InputError
 from local.scoring import cosine as scoring
 from local.scoring.cosine import cosine_scores, dot_scores, group_means, unit_length
 
@@ -112,7 +113,7 @@ def test_the_matrix_of_all_pairs_is_never_whole_in_memory(monkeypatch):
 def test_an_unusable_embedding_is_refused(value, message):
     embeddings = np.ones((3, 4), np.float32)
     embeddings[1] = value
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         cosine_scores(embeddings, make_trials(["anna/1", "anna/2", "bert/1"], [(0, 2)]))
 
 

@@ -53,13 +53,13 @@ def outcome(path):
 
 def test_score_lines(tmp_path):
     path = tmp_path / "scores.txt"
-    trials = make_trials(["anna/1", "jürgen/ä.2"], [(0, 1), (1, 0)], [False, True])
+    trials = make_trials(["anna/1", "jürgen/ä.2", "anna/2"], [(0, 1), (2, 0)], [False, True])
     write_scores(path, trials, [0.25, -1.5])
-    lines = ["anna/1 jürgen/ä.2 nontarget 0.25", "jürgen/ä.2 anna/1 target -1.5"]
+    lines = ["anna/1 jürgen/ä.2 nontarget 0.25", "anna/2 anna/1 target -1.5"]
     assert path.read_text(encoding="utf-8") == "\n".join(lines) + "\n"
     read, scores = read_scores(path)
-    assert read.utterances == ["anna/1", "jürgen/ä.2"] and read.places == []
-    assert (read.enrol.tolist(), read.test.tolist()) == ([0, 1], [1, 0])
+    assert read.utterances == ["anna/1", "jürgen/ä.2", "anna/2"] and read.places == []
+    assert (read.enrol.tolist(), read.test.tolist()) == ([0, 2], [1, 0])
     assert (read.is_client.tolist(), scores.tolist()) == ([False, True], [0.25, -1.5])
     assert (read.condition_names, read.condition) == ([], None)
     assert read.enrol.dtype == read.test.dtype == np.int32
@@ -91,9 +91,9 @@ def test_names_are_numbered_as_they_are_mentioned(tmp_path):
 @pytest.mark.parametrize("name", ['quo"te', "a,b", "no\u00a0break", "NA", "null", "#", "1", "\\"])
 def test_names_are_any_text_without_blanks(tmp_path, name):
     path = tmp_path / "scores.txt"
-    write_scores(path, make_trials([name, "b"], [(0, 1), (1, 0)]), [0.5, 0.25])
+    write_scores(path, make_trials([name, "b", "c"], [(0, 1), (2, 0)]), [0.5, 0.25])
     with only_at_once():
-        assert read_scores(path)[0].utterances == [name, "b"]
+        assert read_scores(path)[0].utterances == [name, "b", "c"]
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=2))
@@ -101,7 +101,8 @@ def test_names_are_any_text_without_blanks(tmp_path, name):
 @example([float(np.finfo(np.float32).max), 2.0**-149, 7.038531e-26, -7.038531e-26, -0.0])
 def test_scores_come_back_exactly(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("scores") / "scores.txt"
-    write_scores(path, make_trials(["a", "b"], [(0, 1)] * len(values)), values)
+    pairs = [(0, 1 + index % 2) for index in range(len(values))]
+    write_scores(path, make_trials(["a", "b", "c"], pairs), values)
     for way in (only_at_once, only_line_by_line):
         with way():
             assert read_scores(path)[1].tobytes() == np.array(values, np.float32).tobytes()
@@ -112,8 +113,10 @@ def test_many_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(score_files, "BYTES_PER_BLOCK", 1000)
     rng = np.random.default_rng(0)
     names = [f"speaker{i % 9}/{i}" for i in range(60)]
+    enrol, test = rng.integers(0, 60, 500), rng.integers(1, 60, 500)
+    pairs = np.stack([enrol, (enrol + test) % 60], axis=1)
     condition = {"condition_names": ["x", "y"], "condition": rng.integers(0, 2, 500, np.int32)}
-    trials = make_trials(names, rng.integers(0, 60, (500, 2)), rng.random(500) < 0.3, **condition)
+    trials = make_trials(names, pairs, pairs.sum(axis=1) % 3 == 0, **condition)
     scores = rng.standard_normal(500).astype(np.float32)
     path = tmp_path / "scores.txt"
     write_scores(path, trials, scores)
@@ -208,7 +211,10 @@ def test_a_pipe_is_read_once():
         ("a b target nan", ":2: score 'nan' is not a finite number"),
         ("a b target -inf", ":2: score '-inf' is not a finite number"),
         ("a b target 1e39", ":2: score '1e39' is not a finite number"),
-        ("a c nontarget 0.1", ": has only nontarget trials: both classes are needed"),
+        ("a c nontarget 0.1", ": has only impostor trials: both classes are needed"),
+        ("a b target 0.5", ":2: 'a b' is a client trial here and an impostor trial on "),
+        ("b a target 0.5", ":2: 'b a' is a client trial here and an impostor trial on "),
+        ("c c target 0.5", ":2: both sides of the trial are 'c'"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):

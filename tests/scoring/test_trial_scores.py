@@ -9,7 +9,13 @@ from local.lists.enrolment import Enrolment, single_utterances
 from local.lists.trials import Trials
 from local.scoring.quality import write_quality
 from local.scoring.score_files import write_scores
-from local.scoring.trial_scores import distinct_names, from_model, read_trial_scores
+from local.scoring.trial_scores import (
+    CHOSEN,
+    distinct_names,
+    from_model,
+    read_trial_scores,
+    with_warnings,
+)
 
 TRIALS = Trials(
     ["anna/1", "anna/2", "bert/1"], *np.array([[0, 0], [1, 2]]), np.array([True, False]), []
@@ -53,6 +59,54 @@ def test_quality_of_other_utterances_is_refused(tmp_path):
 def test_a_file_given_twice_is_refused():
     with pytest.raises(InputError, match="a file is given twice: a, b, a"):
         read_trial_scores(["a", "b", "a"])
+
+
+@pytest.mark.parametrize("path", [".", "/", ".."])
+def test_a_folder_in_place_of_a_score_file(path):
+    with pytest.raises(InputError, match="is a folder: give the score file in it"):
+        read_trial_scores([path])
+
+
+@pytest.fixture
+def warnings_of(tmp_path):
+    """What `with_warnings` says, in memory and beside the scores, of files of a model directory."""
+
+    def call(digest=None, **manifests):
+        for name, rows in manifests.items():
+            path = tmp_path / "model" / "manifests" / f"{name}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fields = ("ID", "wav", "spk_id")
+            fixed = {"duration": 1.0, "start": 0, "stop": 9}
+            write_manifest(path, [fixed | dict(zip(fields, row, strict=True)) for row in rows])
+        write_rows(tmp_path / "utterances.csv")
+        write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
+        arguments = single_utterances(TRIALS), np.zeros(2), tmp_path / "utterances.csv"
+        scored = from_model("cosine", *arguments)
+        scored = with_warnings(scored, tmp_path / "model", digest, tmp_path / "utterances.csv")
+        (read,) = read_trial_scores([str(tmp_path / "scores.txt")])
+        assert read.warnings == scored.warnings
+        return scored.warnings
+
+    return call
+
+
+def test_the_trials_that_chose_the_model(warnings_of):
+    assert warnings_of(TRIALS.digest()) == (CHOSEN,)
+    # Others remove what was written.
+    assert warnings_of() == warnings_of(TRIALS.subset(TRIALS.is_client).digest()) == ()
+
+
+def test_some_of_the_recordings_that_chose_the_model(warnings_of):
+    rows = [("x/anna/1", "/audio/anna/1.flac", ""), ("carl/1", "/audio/carl/1.flac", "")]
+    assert warnings_of(valid=rows[1:]) == ()
+    (warning,) = warnings_of(valid=rows)
+    assert warning.startswith("1 of 3 recordings are also in the trials that chose the model")
+
+
+def test_speakers_of_the_training(warnings_of):
+    rows = [("bert/9", "/other/bert/9.wav", "0"), ("dora/1", "/other/dora/1.wav", "1")]
+    (warning,) = warnings_of(train=rows)
+    assert warning.startswith("1 training speaker seems to be in the trials too (bert)")
 
 
 def test_single_utterances_of_a_model(tmp_path):

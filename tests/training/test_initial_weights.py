@@ -40,7 +40,7 @@ def test_front_end_pooling_and_embedding_are_kept_and_the_classifier_is_new(
     corpus, model_dir, tmp_path
 ):
     # Without a learning rate the weights stay as they are.
-    still = {"lr": 0.0, "lr_schedule": "plateau", "weight_decay": 0.0, "average_decay": 0}
+    still = {"lr": 1e-300, "lr_schedule": "plateau", "weight_decay": 0.0, "average_decay": 0}
     train(corpus | still | {"init_from": model_dir, "out_dir": tmp_path / "out"})
     initial = load_model(model_dir)["extractor"].state_dict()
     weights = trained_weights(tmp_path / "out")

@@ -36,7 +36,7 @@ def measure(options):
     extractor = recipe_network(8 if options.quick else 128).to(device).eval()
     with tempfile.TemporaryDirectory() as name:
         manifest = write_corpus(Path(name), 2 if options.quick else 200)
-        loader = utterance_loader(manifest.path, SAMPLE_RATE, BATCH_SECONDS, keep_going=True)
+        loader = utterance_loader(manifest.path, SAMPLE_RATE, BATCH_SECONDS)
         autocast = TorchAutocast(
             device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
         )

@@ -13,7 +13,7 @@ from timing import interleaved
 from local.data.manifests import prepare_trials
 from local.embeddings.embed import (
     batches_by_length,
-    extract_embeddings,
+    embed_share,
     padded_seconds,
     utterance_loader,
 )
@@ -107,6 +107,7 @@ def work(rank, num_processes, store, pipe, manifest_path, trials, width):
     loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS)
     pipe.send("ready")
     while pipe.recv():
-        embeddings = extract_embeddings(features, extractor, loader, progress=False)
+        share = embed_share(features, extractor, loader, "cpu", "fp32", progress=False)
+        embeddings = processes.gather_rows(*share, len(loader.dataset), "cpu")
         processes.on_first(lambda e=embeddings: eer(cosine_scores(e, trials), trials.is_client))
         pipe.send("done")

@@ -14,10 +14,10 @@ from timing import interleaved
 
 from local.audio.reading import read_audio
 from local.data.manifests import prepare_trials
-from local.embeddings.embed import extract_embeddings, utterance_loader
+from local.embeddings.embed import embed_share, utterance_loader
 from local.evaluation.metrics import eer
 from local.features.log_mel import LogMel
-from local.machine import runtime
+from local.machine import processes, runtime
 from local.scoring.cosine import cosine_scores
 from subjects.training import recipe_network
 
@@ -44,9 +44,8 @@ def measure(options):
         )
 
         def recipe():
-            embeddings = extract_embeddings(
-                features, extractor, loader, device, precision, progress=False
-            )
+            share = embed_share(features, extractor, loader, device, precision, progress=False)
+            embeddings = processes.gather_rows(*share, len(loader.dataset), device)
             return eer(cosine_scores(embeddings, trials), trials.is_client)
 
         embed = partial(bare_forward, features, extractor, autocast)

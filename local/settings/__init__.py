@@ -1,0 +1,1 @@
+"""Settings of hparams/*.yaml: what each may be, and what a command line says of them."""
