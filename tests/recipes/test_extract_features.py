@@ -45,7 +45,8 @@ def extract(tmp_path, capsys):
 
 def expected(path):
     """Log-mel before normalisation: (frames, 80)."""
-    return LogMel(remove_dc_offset=True, normalization="none")(torch.from_numpy(read_audio(path))[None])[0][0].numpy()
+    log_mel = LogMel(remove_dc_offset=True, normalization="none")
+    return log_mel(torch.from_numpy(read_audio(path))[None])[0][0].numpy()
 
 
 def train(settings):
