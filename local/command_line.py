@@ -146,7 +146,7 @@ def _build(yaml_path, text, overrides):
 
     try:
         return load_hyperpyyaml(text, overrides)
-    except (YAMLError, *OF_SETTINGS) as error:
+    except (YAMLError, *_OF_SETTINGS) as error:
         # The messages of hyperpyyaml name the key or the class.
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         message = " ".join(str(message).split())

@@ -182,8 +182,8 @@ def best_weights(model_dir):
         is_record = is_record and isinstance(content.get("trials_digest") or "", str)
         if not is_record or not isinstance(state, dict):
             raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
-        # Converted models have no EER.
-        found.append((float("inf") if eer_percent is None else eer_percent, path, content))
+        # Who puts weights without an EER into a directory, such as converted ones, means these.
+        found.append((float("-inf") if eer_percent is None else eer_percent, path, content))
     if not found:
         raise InputError(f"{model_dir}: has no {WEIGHTS_PATTERN}")
     _, path, content = min(reversed(found), key=lambda one: one[0])

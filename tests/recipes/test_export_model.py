@@ -174,7 +174,8 @@ def test_settings_execute_nothing(export, model_dir, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\xff", b"seed: [1", b"- 1"])
 def test_damaged_settings_are_refused(export, model_dir, tmp_path, content):
     (model_dir / "hyperparams.yaml").write_bytes(content)
-    assert_refused(export, tmp_path, "hyperparams.yaml: (can't be read|is damaged|holds no)")
+    problem = "hyperparams.yaml: (can't be read|is damaged|is not valid|holds no)"
+    assert_refused(export, tmp_path, problem)
 
 
 def test_failure_on_the_way_leaves_nothing(export, model_dir, tmp_path):

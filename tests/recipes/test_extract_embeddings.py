@@ -250,7 +250,7 @@ def test_recordings_that_fail_are_reported_and_the_rest_done(model_dir, audio, t
     message = str(raised.value)
     for line, problem in (
         (2, "there is no audio file"),
-        (3, "broken.flac: can't be read"),
+        (3, "broken.flac can't be read as audio"),
         (4, "is already in"),
         (5, "empty.wav has 0 samples"),
         (7, "noise.wav can't be read as audio"),

@@ -86,7 +86,8 @@ def made_up(num_lines):
     num_utterances = min(NUM_UTTERANCES, num_lines)
     utterances = [f"id{i % 1251:05d}/video{i // 10:06d}/{i:05d}" for i in range(num_utterances)]
     rng = np.random.default_rng(0)
-    trials = make_trials(utterances, *rng.integers(0, num_utterances, (2, num_lines)))
+    first, step = rng.integers([[0], [1]], num_utterances, (2, num_lines))
+    trials = make_trials(utterances, first, (first + step) % num_utterances)
     return trials, rng.standard_normal(num_lines, np.float32)
 
 
