@@ -1,6 +1,7 @@
 """A model directory: writes a trained model with its configuration, and loads it again."""
 
 import io
+import math
 import pickle
 from pathlib import Path
 
@@ -176,14 +177,19 @@ def best_weights(model_dir):
     found = []
     for path in weight_files(model_dir):
         content = load_weights(path)
-        state, eer_percent = content.get("extractor"), content.get("eer_percent")
-        numbers = (content.get("step"), eer_percent or 0, content.get("threshold") or 0)
-        is_record = all(isinstance(number, int | float) for number in numbers)
-        is_record = is_record and isinstance(content.get("trials_digest") or "", str)
-        if not is_record or not isinstance(state, dict):
+        numbers = [content.get(name, 0) for name in ("step", "eer_percent", "threshold")]
+        is_record = type(numbers[0]) is int and {type(n) for n in numbers} <= {
+            int,
+            float,
+            type(None),
+        }
+        is_record = is_record and type(content.get("trials_digest", "")) in (str, type(None))
+        if not is_record or not isinstance(content.get("extractor"), dict):
             raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
-        # Who puts weights without an EER into a directory, such as converted ones, means these.
-        found.append((float("-inf") if eer_percent is None else eer_percent, path, content))
+        eer_percent = content.get("eer_percent")
+        # Converted models have no EER.
+        is_known = eer_percent is not None and not math.isnan(eer_percent)
+        found.append((eer_percent if is_known else math.inf, path, content))
     if not found:
         raise InputError(f"{model_dir}: has no {WEIGHTS_PATTERN}")
     _, path, content = min(reversed(found), key=lambda one: one[0])

@@ -18,12 +18,14 @@ without an exception or with an InputError, and its own assertions hold.
 import argparse
 import collections
 import contextlib
+import logging
 import random
 import resource
 import signal
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +166,8 @@ def main(case):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     options = parser.parse_args()
+    logging.disable()
+    warnings.simplefilter("ignore")
     report = run(case, options.cases, options.seed, options.first)
     print(*report.failures, sep="\n\n", end="\n\n" if report.failures else "")
     print(

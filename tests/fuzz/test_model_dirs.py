@@ -25,6 +25,7 @@ from local.export.trained import read_settings, read_trained
 from local.features.files import check_features, read_features
 from local.model_files.original import convert
 
+SETTINGS_FILE = "hyperparams.yaml"
 WEIGHTS = "model_00000070.pt"
 ORIGINAL = "original.chkpt"
 CALIBRATION = """{"meaning": "llr", "weights": {"score": 8.5, "log_seconds_shorter": 0.1,
@@ -56,6 +57,9 @@ class ModelDir:
         atexit.register(shutil.rmtree, top, ignore_errors=True)
         self.folder = make_model_dir(top / "model", width=2, num_blocks=2, embedding_size=4)
         self.mark = top / "mark"
+        # Apart, as reading it takes longer than all else.
+        (top / "settings").mkdir()
+        (self.folder / SETTINGS_FILE).rename(top / "settings" / SETTINGS_FILE)
         features = np.ones((8, 5), "f4")
         self.add(ORIGINAL, saved(checkpoint_of(OriginalNetwork(width=8), normalization="cmn")))
         self.add("calibration.json", CALIBRATION.encode())
@@ -64,19 +68,24 @@ class ModelDir:
         self.add("b.pickle", pickle.dumps(features, 2))
         with open(self.folder / "c.npy", "wb") as file:
             np.save(file, features.T)
-        self.sound = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        self.paths = {path.name: path for path in top.glob("*/*")}
+        self.sound = {name: path.read_bytes() for name, path in self.paths.items()}
         for name in self.sound:
             self.read(name)
 
     def add(self, name, content):
         (self.folder / name).write_bytes(content)
 
+    def put(self, name, content):
+        self.paths[name].write_bytes(content)
+
     def read(self, name):
         """What scripts read of this file."""
-        path = self.folder / name
-        if name in ("model.yaml", "hyperparams.yaml", "config.pkl", WEIGHTS):
-            training_settings(read_settings(self.folder))
+        path = self.paths[name]
+        if name in ("model.yaml", "config.pkl", WEIGHTS):
             read_trained(self.folder)
+        elif name == SETTINGS_FILE:
+            training_settings(read_settings(path.parent))
         elif name == ORIGINAL:
             shutil.rmtree(self.folder / "converted", ignore_errors=True)
             convert(path, self.folder / "converted")
@@ -189,11 +198,11 @@ def other_tensor(rng, tensor):
 def case(rng):
     sound = model_dir().sound
     name = rng.choice(list(sound) + ["model.yaml", WEIGHTS] * 3)
-    model_dir().add(name, damaged(rng, name, sound[name]))
+    model_dir().put(name, damaged(rng, name, sound[name]))
     try:
         model_dir().read(name)
     finally:
-        model_dir().add(name, sound[name])
+        model_dir().put(name, sound[name])
     assert not model_dir().mark.exists(), "a program ran"
 
 
