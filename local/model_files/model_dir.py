@@ -4,6 +4,7 @@ import io
 import math
 import pickle
 from pathlib import Path
+from types import NoneType
 
 import torch
 from ruamel.yaml import YAML
@@ -177,19 +178,15 @@ def best_weights(model_dir):
     found = []
     for path in weight_files(model_dir):
         content = load_weights(path)
-        numbers = [content.get(name, 0) for name in ("step", "eer_percent", "threshold")]
-        is_record = type(numbers[0]) is int and {type(n) for n in numbers} <= {
-            int,
-            float,
-            type(None),
-        }
-        is_record = is_record and type(content.get("trials_digest", "")) in (str, type(None))
+        facts = [content.get(key) for key in ("step", "eer_percent", "threshold", "trials_digest")]
+        step, *numbers, digest = map(type, facts)
+        is_record = step is int and {*numbers} <= {int, float, NoneType}
+        is_record = is_record and digest in (str, NoneType)
         if not is_record or not isinstance(content.get("extractor"), dict):
             raise InputError(f"{path}: is damaged, or not a checkpoint of this recipe")
-        eer_percent = content.get("eer_percent")
-        # Converted models have no EER.
-        is_known = eer_percent is not None and not math.isnan(eer_percent)
-        found.append((eer_percent if is_known else math.inf, path, content))
+        # Who puts weights without an EER into a directory, such as converted ones, means these.
+        rank = -math.inf if facts[1] is None else math.inf if math.isnan(facts[1]) else facts[1]
+        found.append((rank, path, content))
     if not found:
         raise InputError(f"{model_dir}: has no {WEIGHTS_PATTERN}")
     _, path, content = min(reversed(found), key=lambda one: one[0])
