@@ -90,17 +90,6 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
         return _to_int16(_resample(samples, rate, sample_rate)[:num_samples])
 
 
-def is_silent(samples):
-    """Whether a recording is digital silence: all samples are alike, as no microphone gives them.
-
-    Example
-    -------
-    >>> is_silent(np.zeros(16000, np.int16)), is_silent(np.array([0, 0, 1], np.int16))
-    (True, False)
-    """
-    return bool(np.all(samples == samples[:1]))
-
-
 def cut_chunk(values, length, rng):
     """A random chunk of samples (or frames) that are in memory already; see `read_chunk`.
 
