@@ -265,6 +265,18 @@ def test_weights_run_nothing_and_take_no_more_than_they_hold(model_dir, name):
     assert str(path) in said and not (model_dir / "mark").exists()
 
 
+def test_a_definition_and_weights_that_both_say_too_much_are_refused(model_dir):
+    (path,) = weight_files(model_dir)
+    content = torch.load(path, weights_only=True)
+    for name, tensor in content["extractor"].items():
+        if name.startswith(("head.linear", "head.norm")) and tensor.ndim:
+            shape = (900_000, *tensor.shape[1:])
+            content["extractor"][name] = torch.ones(1).expand(shape)
+    torch.save(content, path)
+    change(model_dir / "model.yaml", "embedding_size: 8", "embedding_size: 900000")
+    assert "of the size that it says" in refusal(load_model, model_dir)
+
+
 def test_a_projection_without_weights_is_not_built(model_dir):
     (path,) = weight_files(model_dir)
     content = torch.load(path, weights_only=True)
