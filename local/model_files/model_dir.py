@@ -12,8 +12,7 @@ from ruamel.yaml import YAML
 from local.atomic import replacing
 from local.errors import InputError
 from local.model_files.definition import build_definition, check_definition, read_definition
-from local.model_files.limits import limited
-from local.model_files.weights import check_tensors, load_weights, misfits, num_bytes_of
+from local.model_files.weights import check_tensors, load_weights, misfits
 
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
 MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
@@ -136,15 +135,16 @@ def load_model(model_dir):
     text = read_definition(definition)
     path, content = best_weights(model_dir)
     check_tensors(content["extractor"], path)
-    # What a definition asks for may be larger than the memory.
-    with limited(num_bytes_of(content["extractor"])):
-        model = build_definition(text, definition)
-    differences = misfits(model["extractor"].state_dict(), content["extractor"])
+    # A sketch first, which takes no memory: a definition may ask for more than there is.
+    with torch.device("meta"):
+        sketch = build_definition(text, definition)["extractor"]
+    differences = misfits(sketch.state_dict(), content["extractor"])
     if differences:
         raise InputError(
             f"{path}: does not fit {definition} (here); was it trained with another width? "
             f"{differences[0]}"
         )
+    model = build_definition(text, definition)
     model["extractor"].load_state_dict(content["extractor"])
     _try(model, definition)
     record = {

@@ -12,8 +12,7 @@ from local.atomic import new_directory, read_text
 from local.errors import InputError
 from local.model_files import model_dir
 from local.model_files.definition import build_definition, read_definition
-from local.model_files.limits import limited
-from local.model_files.weights import check_tensors, load_weights, num_bytes_of
+from local.model_files.weights import check_tensors, load_weights
 from local.models.embedding import SpeakerClassifier
 
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
@@ -68,12 +67,14 @@ def convert(path, out_dir, normalization=None):
             _write_hyperparams(folder, settings | {"out_dir": str(out_dir)})
             model_dir.save_config(folder, num_speakers)
             definition = read_definition(folder / model_dir.MODEL_FILE)
-            with limited(num_bytes_of(content["model"])):
+            with torch.device("meta"):  # the tensors are those of the checkpoint
                 extractor = build_definition(definition, path)["extractor"]
                 size = network["embedding_size"]
                 classifier = SpeakerClassifier(size, num_speakers, projection=True)
             model = torch.nn.ModuleDict({"extractor": extractor, "classifier": classifier})
-            model.load_state_dict({own: content["model"][name] for name, own in names.items()})
+            weights = {own: content["model"][name] for name, own in names.items()}
+            model.load_state_dict(weights, assign=True)
+            model.float()
             if not all(value.isfinite().all() for value in model.state_dict().values()):
                 raise ValueError("it has parameters that are not finite")
             weights = {name: module.state_dict() for name, module in model.items()}

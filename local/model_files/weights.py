@@ -125,11 +125,6 @@ def check_tensors(state, path):
             raise InputError(f"{path}: {name!r} holds parameters that are not finite")
 
 
-def num_bytes_of(state):
-    """The memory of all tensors of a state dictionary."""
-    return sum(tensor.nbytes for tensor in state.values())
-
-
 def misfits(here, there):
     """A line for each weight that two state dictionaries do not have in the same shape."""
     lines = []
