@@ -269,6 +269,11 @@ def test_checkpoint_of_other_speakers_is_refused(trained, corpus, tmp_path):
         train(corpus | {"train_labels_path": labels, "out_dir": out_dir, "number_of_epochs": 5})
 
 
+def test_one_chunk_for_a_batch_norm_is_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match="batch_size 1 leaves one chunk for a batch norm"):
+        train(corpus | {"out_dir": tmp_path / "out", "batch_size": 1})
+
+
 def test_longer_one_cycle_is_refused(trained, corpus):
     out_dir, _ = trained
     with pytest.raises(InputError, match="over 6 updates, which can't become 10"):

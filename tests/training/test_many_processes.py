@@ -139,12 +139,6 @@ def test_other_numbers_of_processes_go_on(runs):
     assert re.findall(r"updates: (\d+)", runs.log(name)) == ["6", "12"]
 
 
-def test_one_chunk_for_a_batch_norm_is_refused(runs):
-    changes = {"batch_size": 2, "grad_accumulation_factor": 1}
-    assert runs.train_together("few", **changes) == [1, 1]
-    assert runs.printed("few").count("batch_size 2 leaves one chunk for a batch norm") >= 1
-
-
 def test_wrong_lists_are_one_message(runs, tmp_path):
     (tmp_path / "labels.txt").write_text("s0/u.0 zero -1\n")
     codes = runs.train_together("wrong", train_labels_path=tmp_path / "labels.txt")
