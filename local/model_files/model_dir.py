@@ -11,7 +11,12 @@ from ruamel.yaml import YAML
 
 from local.atomic import replacing
 from local.errors import InputError
-from local.model_files.definition import build_definition, check_definition, read_definition
+from local.model_files.definition import (
+    build_definition,
+    check_definition,
+    read_definition,
+    sketching,
+)
 from local.model_files.weights import check_tensors, load_weights, misfits
 
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
@@ -136,7 +141,7 @@ def load_model(model_dir):
     path, content = best_weights(model_dir)
     check_tensors(content["extractor"], path)
     # A sketch first, which takes no memory: a definition may ask for more than there is.
-    with torch.device("meta"):
+    with sketching():
         sketch = build_definition(text, definition)["extractor"]
     differences = misfits(sketch.state_dict(), content["extractor"])
     if differences:

@@ -11,7 +11,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
 from local.atomic import new_directory, read_text
 from local.errors import InputError
 from local.model_files import model_dir
-from local.model_files.definition import build_definition, read_definition
+from local.model_files.definition import build_definition, read_definition, sketching
 from local.model_files.weights import check_tensors, load_weights
 from local.models.embedding import SpeakerClassifier
 
@@ -67,7 +67,7 @@ def convert(path, out_dir, normalization=None):
             _write_hyperparams(folder, settings | {"out_dir": str(out_dir)})
             model_dir.save_config(folder, num_speakers)
             definition = read_definition(folder / model_dir.MODEL_FILE)
-            with torch.device("meta"):  # the tensors are those of the checkpoint
+            with sketching():  # the tensors are those of the checkpoint
                 extractor = build_definition(definition, path)["extractor"]
                 size = network["embedding_size"]
                 classifier = SpeakerClassifier(size, num_speakers, projection=True)
