@@ -1,9 +1,9 @@
 """Signals that ask a run to stop: noted, until it has come to a place where it can go on later."""
 
+import multiprocessing
 import os
 import signal
 import threading
-import time
 
 # What a batch system may take for "start me again"; Ctrl-C is 128 + SIGINT, as in a shell.
 REQUEUE_STATUS = os.EX_TEMPFAIL
@@ -74,9 +74,9 @@ def ignore_stopping(worker=None):
 def end_with_parent():
     """For the processes of a pool, which would wait for ever for a parent that was killed."""
 
-    def watch(parent):
-        while os.getppid() == parent:
-            time.sleep(1.0)
+    def watch():
+        # Not os.getppid, which is another one already if the parent was killed a moment ago.
+        multiprocessing.parent_process().join()
         os._exit(1)
 
-    threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
