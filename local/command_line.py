@@ -226,6 +226,7 @@ def _end(status, message, is_shared=False):
         _wait_for_torchrun()
     tell_torchrun(message)
     print(f"\n{message}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
     # sys.exit might wait for the process group, which waits for this process.
     logging.shutdown()
     os._exit(status)

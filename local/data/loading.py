@@ -1,5 +1,6 @@
 """A dataset to batches by worker processes, whose problems end the run with one message."""
 
+import contextlib
 import functools
 import os
 
@@ -41,8 +42,9 @@ class Loader(DataLoader):
             # A worker's comes with its traceback.
             mark = f"{InputError.__module__}.{InputError.__qualname__}: "
             raise InputError(str(error).rpartition(mark)[2].strip()) from error
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error) or "Traceback" in str(error):
+        except (RuntimeError, ConnectionError) as error:
+            is_lost = isinstance(error, ConnectionError) or "DataLoader worker (" in str(error)
+            if not is_lost:
                 raise
             raise InputError(
                 f"A process that reads audio has ended, perhaps for lack of memory: give fewer of "
@@ -51,7 +53,8 @@ class Loader(DataLoader):
         finally:
             # They ignore SIGTERM, and the traceback keeps alive what would end them.
             if hasattr(batches, "_shutdown_workers"):
-                batches._shutdown_workers()
+                with contextlib.suppress(RuntimeError):  # that one has ended
+                    batches._shutdown_workers()
 
 
 def _shared_batch(collate, items):

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 
 import torch
 from ruamel.yaml import YAML
@@ -96,6 +97,7 @@ def compare(trained, folder):
     """
     samples = torch.from_numpy(drawn_voice(trained.model["sample_rate"]))[None]
     exported = foreign_class(source=str(folder), run_opts={"device": "cpu"}, **INTERFACE)
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     with torch.inference_mode():
         theirs = exported.encode_batch(samples / 32768.0)[0, 0]
         ours = trained.model["extractor"](*trained.model["features"](samples))[0]

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,7 +161,7 @@ def test_settings_execute_nothing_but_calls_of_known_classes(exports):
 
 def test_folders_of_this_computer_are_not_in_an_export(model_dirs, exports):
     for name, folder in exports.items():
-        for path in folder.iterdir():
+        for path in filter(Path.is_file, folder.iterdir()):
             content = path.read_bytes()
             assert str(ROOT).encode() not in content, path
             assert str(model_dirs[name].parent).encode() not in content, path
