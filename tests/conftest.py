@@ -56,3 +56,9 @@ def no_list_of_packages():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("speechbrain.utils.logger.get_environment_description", str)
         yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores: many tests wait for processes that they have started."""
+    return len(os.sched_getaffinity(0)) + 1

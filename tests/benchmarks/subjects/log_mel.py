@@ -51,7 +51,7 @@ def waiting(call, waveforms):
 
 
 def of_recipe(device):
-    return LogMel().to(device)
+    return LogMel(remove_dc_offset=True).to(device)
 
 
 def of_librosa(waveforms):

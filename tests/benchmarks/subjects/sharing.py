@@ -103,7 +103,7 @@ def work(rank, num_processes, store, pipe, manifest_path, trials, width):
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=num_processes
     )
-    features, extractor = LogMel(), recipe_network(width)
+    features, extractor = LogMel(remove_dc_offset=True), recipe_network(width)
     loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS)
     pipe.send("ready")
     while pipe.recv():

@@ -32,7 +32,7 @@ def measure(options):
     num_utterances = 6 if options.quick else 400
     device = options.device
     precision = runtime.fast_precision(device)
-    features = LogMel().to(device).eval()
+    features = LogMel(remove_dc_offset=True).to(device).eval()
     extractor = recipe_network(8 if options.quick else 128).to(device).eval()
     with tempfile.TemporaryDirectory() as name:
         paths, trials = make_corpus(Path(name), num_utterances, options.quick)
