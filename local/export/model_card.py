@@ -9,7 +9,7 @@ from local.data.overlap import overlap_warning
 from local.errors import InputError
 from local.evaluation.summary import summary_rows
 from local.export.jinja import template
-from local.model_files.model_dir import MODEL_FILE, best_weights
+from local.model_files.model_dir import MODEL_FILE, weight_files
 
 MANIFEST_FILE = "manifests/train.csv"
 VALID_MANIFEST_FILE = "manifests/valid.csv"
@@ -49,7 +49,7 @@ def write_card(folder, name, trained, embedding_size, results):
         embedding_size=embedding_size,
         num_parameters=sum(p.numel() for p in trained.model["extractor"].parameters()),
         num_speakers=num_speakers,
-        weights_name=best_weights(folder)[0].name,
+        weights_name=weight_files(folder)[-1].name,
         has_onnx=(folder / "model.onnx").exists(),
         data=training_data(trained.folder / MANIFEST_FILE, num_speakers, trained.settings),
         definition=(trained.folder / MODEL_FILE).read_text(encoding="utf-8").rstrip(),

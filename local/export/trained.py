@@ -7,12 +7,11 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from ruamel.yaml import YAML, YAMLError
 
 from local.atomic import read_text
 from local.errors import InputError
-from local.model_files.definition import yaml_events
+from local.model_files.definition import sketching, yaml_events
 from local.model_files.model_dir import (
     MODEL_FILE,
     SETTINGS_FILE,
@@ -89,7 +88,7 @@ def _make_classifier(state, path):
     try:
         num_speakers, embedding_size = state["directions"].shape
         has_projection = any(key.startswith("projection") for key in state)
-        with torch.device("meta"):  # without its memory: the weights bring theirs
+        with sketching():  # without its memory: the weights bring theirs
             classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
         classifier.load_state_dict(state, assign=True)
     except (KeyError, AttributeError, TypeError, ValueError, RuntimeError):
