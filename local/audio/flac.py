@@ -7,7 +7,7 @@ import re
 _STREAM_INFO_BYTES = 42
 _TAIL_BYTES = 1 << 18
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
-_MAX_HEADER_BYTES = 16
+_MIN_HEADER_BYTES, _MAX_HEADER_BYTES = 6, 16
 # Sizes of a block by their code, but for those that follow in a byte or two.
 _BLOCK_SIZES = {1: 192, **{code: 576 << code - 2 for code in range(2, 6)}}
 _BLOCK_SIZES |= {code: 256 << code - 8 for code in range(8, 16)}
@@ -48,6 +48,8 @@ def last_sample(path):
 
 def _frame(header):
     """(is the size of blocks variable, number of the frame or first sample, samples); or None."""
+    if len(header) < _MIN_HEADER_BYTES:  # what looks like one in the last bytes of a file
+        return None
     size_code, rate_code = header[2] >> 4, header[2] & 15
     length = 8 - (header[4] ^ 0xFF).bit_length()  # of the number, coded like a letter of UTF-8
     number_bytes = max(1, length)

@@ -31,6 +31,14 @@ def test_the_last_sample(tmp_path, num_samples, channels, subtype):
     assert last_sample(path) == num_samples // channels + 1
 
 
+@pytest.mark.parametrize("ending", [b"\xff\xf8", b"\xff\xf9\xc9", b"\xff\xf8\xc9\x18\xc2"])
+def test_last_bytes_that_begin_like_a_frame(tmp_path, ending):
+    # As do the checksums of one file in some ten thousand.
+    path = write(tmp_path / "a.flac", 50_000)
+    path.write_bytes(path.read_bytes() + ending)
+    assert last_sample(path) == 50_000
+
+
 @pytest.mark.parametrize("length", [1, 4096, 20_000, 49_999])
 def test_more_samples_than_the_header_says(tmp_path, length):
     path = with_length(write(tmp_path / "a.flac", 50_000), length)
