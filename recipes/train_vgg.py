@@ -81,7 +81,7 @@ class SpeakerBrain(SelectingBrain):
         return self.hparams.loss(predictions, batch.labels.to(self.device))
 
     def on_fit_batch_start(self, batch, should_step):
-        self.hparams.loss.set_step(self.optimizer_step, self.total_updates)
+        self.hparams.loss.set_step(self.position, self.total_updates)
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         super().on_fit_batch_end(batch, outputs, loss, should_step)

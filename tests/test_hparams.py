@@ -67,7 +67,7 @@ def test_every_setting_has_a_comment(yaml_name):
 def test_training_has_few_plain_settings_on_top():
     text = (ROOT / "hparams" / "vgg.yaml").read_text()
     plain, objects = text.split("# Objects:")
-    assert len(re.findall(r"^[a-z]\w*:", plain, re.MULTILINE)) <= 45
+    assert len(re.findall(r"^[a-z]\w*:", plain, re.MULTILINE)) <= 52
     assert not re.findall(r"^[a-z]\w*: [^!\s]", objects, re.MULTILINE)
 
 

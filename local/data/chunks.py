@@ -115,6 +115,7 @@ def training_loader(
     chunk_samples,
     batch_size,
     validate_every,
+    minutes,
     grad_accumulation_factor,
     sync_batch_norm,
     train_on,
@@ -166,7 +167,13 @@ def training_loader(
     return Loader(
         dataset,
         batch_sampler=EndlessShuffle(
-            len(dataset), own_size, num_batches, seed, processes.rank(), num_processes
+            len(dataset),
+            own_size,
+            num_batches,
+            seed,
+            minutes is not None,
+            processes.rank(),
+            num_processes,
         ),
         collate_fn=functools.partial(collate, whole),
         num_workers=num_reading_workers(num_workers, device, in_memory),

@@ -3,6 +3,9 @@
 import numpy as np
 from torch.utils.data import Sampler
 
+# An open epoch has no more batches than that: it would take days.
+_OPEN_BATCHES = 2**24
+
 
 class EndlessShuffle(Sampler):
     """One endless stream of shuffled utterances, cut into batches and epochs of a given length.
@@ -19,6 +22,8 @@ class EndlessShuffle(Sampler):
     batches_per_epoch : int
         Of each process.
     seed : int
+    is_open : bool
+        Whether an epoch may be longer: it then has batches until it is left.
     rank, num_processes : int
         Each process takes its own part of every batch_size * num_processes draws: all of them
         together draw what one process with batches of that size would.
@@ -39,12 +44,20 @@ class EndlessShuffle(Sampler):
     """
 
     def __init__(
-        self, num_utterances, batch_size, batches_per_epoch, seed, rank=0, num_processes=1
+        self,
+        num_utterances,
+        batch_size,
+        batches_per_epoch,
+        seed,
+        is_open=False,
+        rank=0,
+        num_processes=1,
     ):
         self.num_utterances = num_utterances
         self.batch_size = batch_size
         self.batches_per_epoch = batches_per_epoch
         self.seed = seed
+        self.is_open = is_open
         self.rank = rank
         self.num_processes = num_processes
         self.epoch = 1
@@ -56,12 +69,15 @@ class EndlessShuffle(Sampler):
         self.epoch = epoch
 
     def __len__(self):
+        if self.is_open:
+            raise TypeError("an open epoch has no length")
         return self.batches_per_epoch
 
     def __iter__(self):
         """Yields lists of (index of the utterance, draw)."""
-        end = self.epoch * self.batches_per_epoch
-        for batch in range(end - self.batches_per_epoch + self.first_batch, end):
+        num_batches = _OPEN_BATCHES if self.is_open else self.batches_per_epoch
+        end = self.epoch * num_batches
+        for batch in range(end - num_batches + self.first_batch, end):
             start = (batch * self.num_processes + self.rank) * self.batch_size
             yield [(self._utterance(draw), draw) for draw in range(start, start + self.batch_size)]
 

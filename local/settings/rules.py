@@ -81,6 +81,7 @@ RULES = {
     "scale": Numbers(0, 10**4, is_whole=False, is_above=True),
     "number_of_epochs": Numbers(1, 10**6),
     "validate_every": Numbers(1, 10**7, or_null=True),
+    "minutes": Numbers(0, 10**6, is_whole=False, is_above=True, or_null=True),
     "batch_size": Numbers(1, 10**6),
     "grad_accumulation_factor": Numbers(1, 10**6),
     "lr": Numbers(0, 1e30, is_whole=False, is_above=True),

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from local.errors import InputError
 from local.machine import processes
 from local.machine.signals import Stopped, StopSignals
+from local.training.clock import Clock
 from local.training.speed import Speedometer
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class ResumableBrain(sb.Brain):
     chunk_seconds : float
         The length of a training chunk; for the log.
     brain_arguments
-        As for sb.Brain. The checkpointer is a `WholeCheckpointer`; of the hparams, epoch_counter
-        and sync_batch_norm are used here.
+        As for sb.Brain. The checkpointer is a `WholeCheckpointer`; of the hparams, epoch_counter,
+        minutes and sync_batch_norm are used here.
     """
 
     def __init__(self, train_sampler, chunk_seconds, **brain_arguments):
@@ -51,6 +52,7 @@ class ResumableBrain(sb.Brain):
         self.train_sampler = train_sampler
         self.signals = StopSignals()
         self.speed = Speedometer(chunk_seconds, processes.num_processes())
+        self.clock = Clock(self.hparams.minutes)
         self._progress_of_epoch = None
 
     def fit(self, *args, **kwargs):
@@ -71,6 +73,23 @@ class ResumableBrain(sb.Brain):
     def _fit_valid(self, valid_set, epoch, enable):
         """SpeechBrain's has every process go through the whole valid_set, batch by batch."""
         self.validate(valid_set, epoch, enable)
+
+    def on_fit_start(self):
+        super().on_fit_start()
+        self.clock.start()
+        if self.optimizer_step_limit is None:  # then only an epoch ends, which is nothing to log
+            core_logger = logging.getLogger("speechbrain.core")
+            core_logger.addFilter(lambda record: "limit exceeded" not in record.getMessage())
+
+    def epoch_is_over(self):
+        """Whether an epoch ends before its last batch; asked before each, in all processes."""
+        return False
+
+    @property
+    def _optimizer_step_limit_exceeded(self):
+        """SpeechBrain's, asked after each epoch, too, ends the training."""
+        is_training = self._progress_of_epoch is None
+        return super()._optimizer_step_limit_exceeded or (is_training and self.epoch_is_over())
 
     # Steps
 
@@ -205,6 +224,7 @@ class ResumableBrain(sb.Brain):
         """SpeechBrain's keeps batches, whose number changes with that of the processes."""
         content = {
             "optimizer_step": self.optimizer_step,
+            "seconds": self.clock.seconds,
             "progress": self._progress_of_epoch or self.progress(),
             "parallelism": self.parallelism(),
         }
@@ -215,6 +235,7 @@ class ResumableBrain(sb.Brain):
     def _recover(self, path, end_of_epoch):
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         self.optimizer_step = content["optimizer_step"]
+        self.clock.start(content.get("seconds", 0.0))
         if not end_of_epoch:
             self.set_progress(content["progress"])
         if processes.rank() == 0:

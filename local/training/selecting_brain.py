@@ -38,8 +38,9 @@ class SelectingBrain(ResumableBrain):
         self.num_speakers = num_speakers
         self._make_schedule = make_schedule
         self.train_log = train_log
-        updates_per_epoch = len(self.train_sampler) // self.grad_accumulation_factor
-        self.total_updates = self.hparams.number_of_epochs * updates_per_epoch
+        batches = self.hparams.number_of_epochs * self.train_sampler.batches_per_epoch
+        self.total_updates = batches // self.grad_accumulation_factor
+        self.position = 0  # of the schedules, in updates of the total_updates; with minutes a float
         self.average = None
         if self.hparams.average_decay:
             self.average = moving_average(self.modules.extractor, self.hparams.average_decay)
@@ -70,6 +71,7 @@ class SelectingBrain(ResumableBrain):
     def on_fit_start(self):
         super().on_fit_start()
         check_cycle(self.lr_schedule, self.total_updates)
+        self.position = self._position()
         if processes.rank() == 0:
             # Only now: a run that is refused leaves the definition of the model that is there.
             model_dir.save_config(self.hparams.out_dir, self.num_speakers)
@@ -79,19 +81,38 @@ class SelectingBrain(ResumableBrain):
             self.checkpointer.save_and_clear_up({"updates": 0}, end_of_epoch=True)
         self.train_log.open()
 
+    def _position(self):
+        if self.clock.minutes is None:
+            return self.optimizer_step
+        # The same in all processes, whose clocks differ.
+        millionths = processes.highest(int(1e6 * self.clock.share), self.device)
+        return 1e-6 * millionths * self.total_updates
+
+    def epoch_is_over(self):
+        """With minutes, an epoch is as long as the others, and has at least one update."""
+        if self.clock.minutes is None or not self.step or self.step % self.grad_accumulation_factor:
+            return False
+        counter = self.hparams.epoch_counter
+        return self.position * self.hparams.number_of_epochs >= counter.current * self.total_updates
+
     def _log_plan(self):
         now = self.parallelism()
+        minutes = self.clock.minutes
+        length = f"{self.total_updates} updates" if minutes is None else f"{minutes:g} minutes"
         logger.info(
             f"{now['processes']} processes: {now['chunks of an update']} chunks in an update "
             f"(batch_size {self.hparams.batch_size}), {now['chunks of batch norm']} in a batch "
-            f"norm. Learning rate {self.hparams.lr:g}, {self.total_updates} updates in at most "
+            f"norm. Learning rate {self.hparams.lr:g}, {length} in at most "
             f"{self.hparams.number_of_epochs} epochs."
         )
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         if not should_step:
             return
+        self.position = self._position()
         if isinstance(self.lr_schedule, OneCycleLR):
+            # Time may have skipped some of its steps. After the last one, it would rise again.
+            self.lr_schedule.last_epoch = min(self.position, self.lr_schedule.total_steps - 1) - 1
             self.lr_schedule.step()
         if self.average is not None:
             self.average.update_parameters(self.modules.extractor)
