@@ -127,9 +127,9 @@ def folder_beside(path, patience=PATIENCE_SECONDS):
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder, patience=PATIENCE_SECONDS):
     """A block during which a folder is this process's own: see `lock_folder`."""
-    lock_folder(folder)
+    lock_folder(folder, patience)
     try:
         yield
     finally:

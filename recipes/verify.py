@@ -39,9 +39,8 @@ from local.evaluation import calibration
 from local.evaluation.conditions import Grouping
 from local.evaluation.evaluate import Evaluator
 from local.evaluation.summary import Costs
-from local.lists.enrolment import enrol_models, single_utterances
+from local.lists.enrolment import read_enrolment
 from local.lists.speaker_table import read_speaker_table
-from local.lists.trials import read_trial_list, read_trials
 from local.machine import processes, runtime
 from local.model_files.model_dir import load_model, weight_files
 from local.report.outputs import format_results, write_outputs
@@ -80,12 +79,12 @@ def prepare(hparams, sample_rate, output_dir, progress):
     crop_counts : np.ndarray or None
         The number of crops of each utterance, if there are any.
     """
-    if hparams["trials"]:
-        trials = read_trial_list(hparams["trials"])
-    else:
-        trials = read_trials(hparams["valid_clients"], hparams["valid_impostors"])
-    models = hparams["enrol_models"]
-    enrolment = enrol_models(trials, models) if models else single_utterances(trials)
+    enrolment = read_enrolment(
+        hparams["trials"],
+        hparams["valid_clients"],
+        hparams["valid_impostors"],
+        hparams["enrol_models"],
+    )
     lock_folder(output_dir / PARTIAL)
     manifest = prepare_trials(
         enrolment,

@@ -10,6 +10,7 @@ from local.errors import InputError
 from local.evaluation.summary import summary_rows
 from local.export.jinja import template
 from local.model_files.model_dir import MODEL_FILE, weight_files
+from local.models.size import num_parameters
 
 MANIFEST_FILE = "manifests/train.csv"
 VALID_MANIFEST_FILE = "manifests/valid.csv"
@@ -47,7 +48,7 @@ def write_card(folder, name, trained, embedding_size, results):
         name=name,
         threshold=trained.weights["threshold"],
         embedding_size=embedding_size,
-        num_parameters=sum(p.numel() for p in trained.model["extractor"].parameters()),
+        num_parameters=num_parameters(trained.model["extractor"]),
         num_speakers=num_speakers,
         weights_name=weight_files(folder)[-1].name,
         has_onnx=(folder / "model.onnx").exists(),

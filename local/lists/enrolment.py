@@ -8,7 +8,7 @@ import numpy as np
 
 from local.errors import Problems
 from local.lists.fields import read_fields
-from local.lists.trials import Trials
+from local.lists.trials import Trials, read_trial_list, read_trials
 
 
 class Enrolment(NamedTuple):
@@ -18,6 +18,16 @@ class Enrolment(NamedTuple):
     utterances: list  # the name of each utterance once
     places: list  # (path, line) where each utterance is mentioned first
     members: list  # for each side, the list of the indices of its utterances
+
+
+def read_enrolment(trials, clients, impostors, models):
+    """The Enrolment of the trials in files, of which None stands for those that there are not.
+
+    `trials` is one list, in place of `clients` and `impostors`; without `models`, the first sides
+    of the trials are utterances. Raises an InputError for a wrong file.
+    """
+    trials = read_trial_list(trials) if trials else read_trials(clients, impostors)
+    return enrol_models(trials, models) if models else single_utterances(trials)
 
 
 def single_utterances(trials):

@@ -101,6 +101,10 @@ RULES = {
     "bootstrap_draws": Numbers(0, 10**6),
     "duration_edges": Numbers(0, 10**9, is_whole=False, or_null=True, or_list=True),
     "batch_seconds": Numbers(0, 10**6, is_whole=False, is_above=True),
+    # hparams/ablate.yaml
+    "seeds": Numbers(0, 2**31 - 1, or_list=True),
+    "task": Numbers(0, 10**6, or_null=True),
+    "jobs": Numbers(1, 1024, or_null=True),
     # hparams/calibrate.yaml, hparams/embed.yaml, hparams/export.yaml
     "p_target": Numbers(0, 1, is_whole=False, is_above=True, is_below=True),
     "held_out_share": Numbers(0, 1, is_whole=False, is_below=True),
@@ -120,10 +124,10 @@ TEXTS = set(
     "init_from feature_dir model_dir scores output_dir trials enrol_models cohort calibration "
     "speakers speaker_table out quality_file held_out_file files data_dir export_dir metrics "
     "pooling margin_kind margin_schedule normalization lr_schedule backend enrol_mean score_norm "
-    "cohort_kind".split()
+    "cohort_kind base reference only".split()
 )
 
-LISTS = ("scores", "files")  # texts that may be several
+LISTS = ("scores", "files", "only")  # texts that may be several
 
 
 def tag_of(value):

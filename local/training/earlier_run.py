@@ -1,5 +1,6 @@
 """What an earlier run left in an out_dir, to whether a training may go on there, or is finished."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def is_finished(out_dir, counter):
         return False
     WholeCheckpointer(Path(out_dir) / "save", {"epoch_counter": counter}).recover_if_possible()
     return counter.should_stop or counter.current >= counter.limit
+
+
+def training_minutes(out_dir):
+    """The wall time of the training in a directory up to its newest checkpoint; None without one.
+
+    Interruptions don't count.
+    """
+    newest = WholeCheckpointer(Path(out_dir) / "save").find_checkpoint()
+    if newest is None:
+        return None
+    content = json.loads(newest.paramfiles["brain"].read_text(encoding="utf-8"))
+    return content["seconds"] / 60.0 if "seconds" in content else None
 
 
 def has_checkpoint(out_dir):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from flops import TRAINING_PASSES, bf16_peak_flops, forward_flops
+from flops import TRAINING_PASSES, bf16_peak_flops
 from made_up import SMALL, as_arguments, write_corpus
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 from speechbrain.lobes.models.Xvector import Xvector
@@ -18,6 +18,7 @@ from timing import interleaved
 from torch import nn
 
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.size import num_macs
 from local.models.pooling import make_pooling
 from local.models.vgg import VGG, vgg_channels
 
@@ -73,7 +74,7 @@ def cpu_rows(folder, width, quick):
 def at_peak(loop, features, ours, quick, at_least=None):
     """A row: the step if all of it were as fast as matrix products in bf16."""
     network, device = loop.brain.modules.extractor, str(features.device)
-    flops = TRAINING_PASSES * len(features) * forward_flops(network, *features.shape[1:])
+    flops = 2 * TRAINING_PASSES * len(features) * num_macs(network, *features.shape[1:])
     what = f"limit: its {flops / 1e12:.3g} TFLOP at the bf16 peak"
     return against(what, flops / bf16_peak_flops(device, quick), None, ours, at_least)
 
