@@ -25,6 +25,17 @@ MAY_USE = {
     "scoring": {"data", "lists"},
     "evaluation": {"scoring", "lists"},
     "report": {"evaluation"},
+    "ablation": {
+        "command_line",
+        "data",
+        "evaluation",
+        "lists",
+        "model_files",
+        "models",
+        "scoring",
+        "settings",
+        "training",
+    },
     "export": {"data", "evaluation", "model_files", "models"},
     "corpora": {"audio", "command_line", "machine"},
 }

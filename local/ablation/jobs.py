@@ -76,13 +76,14 @@ def run_jobs(jobs, slots, signals, on_look, on_end):
     ---------
     jobs : list of Job
     slots : list of dict
-        From `environments`.
+        From `environments`; there may be more than jobs.
     signals : local.machine.signals.StopSignals
         Entered by the caller.
     on_look : callable
         Called several times a second with the tasks whose jobs are running.
     on_end : callable
-        Called with a job and the exit status of its last command; of the one that failed, if any.
+        Called with a job, the exit status of its last command (of the one that failed, if any), and
+        the tasks whose jobs are running.
     """
     waiting, free, going = list(jobs), list(range(len(slots))), []
     try:
@@ -102,7 +103,7 @@ def run_jobs(jobs, slots, signals, on_look, on_end):
                     going.append(following)
                 else:
                     free.append(one.slot)
-                    on_end(one.job, one.process.returncode)
+                    on_end(one.job, one.process.returncode, [other.job.task for other in going])
     finally:
         for one in going:
             one.process.kill()

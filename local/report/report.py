@@ -41,7 +41,7 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
         If the file can't be written.
     """
     sliders, lines = [slider_data(system) for system in systems], table_lines(systems)
-    page = _template().render(
+    page = page_template("report.html").render(
         title=title,
         details=details,
         lines=lines,
@@ -58,23 +58,24 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
         conditions=condition_tables(systems),
         data={"systems": sliders},
         ticks=SLIDER_TICKS,
-        pictures=[_picture(*p) for p in pictures],
-        training=[_picture(*p) for p in training_pictures(training_log)] if training_log else [],
-        style=_inlined("report.css"),
+        pictures=[picture_of(*p) for p in pictures],
+        training=[picture_of(*p) for p in training_pictures(training_log)] if training_log else [],
         script=_inlined("report.js"),
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _template():
+def page_template(name):
+    """The jinja2 template of a file beside this one, which has the style of all pages."""
     options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, **options)
     environment.globals |= {"number_text": number_text, "threshold_key": threshold_key}
-    return environment.get_template("report.html")
+    environment.globals["style"] = _inlined("report.css")
+    return environment.get_template(name)
 
 
-def _picture(heading, alt, svg):
+def picture_of(heading, alt, svg):
     """An SVG as the address of an image, as the ids of two in one page would clash."""
     encoded = base64.b64encode(svg.encode()).decode()
     return {"heading": heading, "alt": alt, "address": f"data:image/svg+xml;base64,{encoded}"}

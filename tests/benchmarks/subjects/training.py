@@ -18,8 +18,8 @@ from timing import interleaved
 from torch import nn
 
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
-from local.models.size import num_macs
 from local.models.pooling import make_pooling
+from local.models.size import num_macs
 from local.models.vgg import VGG, vgg_channels
 
 ROOT = Path(__file__).resolve().parents[3]
