@@ -22,8 +22,7 @@ if __name__ == "__main__":
 import logging
 import shlex
 
-from local.ablation import preparation, results
-from local.ablation.jobs import Job, environments, run_jobs
+from local.ablation import jobs, preparation, results
 from local.ablation.plan import read_plan
 from local.ablation.progress import Progress
 from local.atomic import lock_folder, locked
@@ -73,7 +72,7 @@ class Ablation:
                 preparation.share(self.manifests[task.run], task.out_dir / "manifests")
             commands.append([*training_command(task), "--noprogressbar"])
         commands += [self._verification(task, name) for name in names]
-        return Job(task, commands, task.out_dir / "console.txt") if commands else None
+        return jobs.Job(task, commands, task.out_dir / "console.txt") if commands else None
 
     def _verification(self, task, name):
         folder, trial_set = results.verification_dir(task, name), self.trial_sets[name]
@@ -88,9 +87,9 @@ class Ablation:
     def run(self, signals):
         """Does what is left; returns (Task, what it said last) of each that failed."""
         tasks = self.plan.chosen_tasks()
-        jobs = [job for job in map(self.job, tasks) if job]
-        slots = environments(self.plan.jobs, self.device)
-        progress = Progress(len(tasks), len(tasks) - len(jobs), self.share)
+        todo = [job for job in map(self.job, tasks) if job]
+        slots = jobs.environments(self.plan.jobs, self.device)
+        progress = Progress(len(tasks), len(tasks) - len(todo), self.share)
         failed = []
 
         def end(job, status, going):
@@ -99,7 +98,7 @@ class Ablation:
                 failed.append((job.task, results.last_words(job.console_path)))
             progress.end(job.task, state, going)
 
-        run_jobs(jobs, slots, signals, progress.look, end)
+        jobs.run_jobs(todo, slots, signals, progress.look, end)
         progress.close()
         return failed
 
@@ -127,8 +126,8 @@ def main(arguments):
         for task in plan.chosen_tasks():
             print(f"# {task}\n{shlex.join(training_command(task))}")
         return
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("speechbrain").setLevel(logging.WARNING)
+    logging.basicConfig(format="%(message)s")
+    logging.disable(logging.INFO)  # what SpeechBrain says of each run that is looked at
     if plan.task is None:
         lock_folder(plan.out_dir)
     ablation = Ablation(plan)
@@ -139,7 +138,9 @@ def main(arguments):
     ablation.write_table(shlex.join(["python", "recipes/ablate.py", *arguments]))
     if failed:
         lines = [f"{task}: {words}\n({task.out_dir}/console.txt)" for task, words in failed]
-        raise InputError(f"{len(failed)} runs failed:\n" + "\n".join(lines))
+        raise InputError(
+            f"{len(failed)} of {len(plan.chosen_tasks())} trainings failed:\n" + "\n".join(lines)
+        )
 
 
 if __name__ == "__main__":

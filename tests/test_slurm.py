@@ -46,6 +46,25 @@ with StopSignals() as signals:
 checkpoint.touch()
 sys.exit(os.EX_TEMPFAIL)
 """,
+    "bin/sbatch": """#!/usr/bin/env bash
+        echo "$@" > "$FOLDER/sbatch.txt"
+    """,
+    # Three trainings, each of which goes on until a signal stops it.
+    "recipes/ablate.py": """
+import os, sys, time
+from pathlib import Path
+from local.machine.signals import StopSignals
+
+if "--wrong" in sys.argv:
+    sys.exit("a wrong setting")
+if "--list" in sys.argv:
+    sys.exit(print("# a, seed 1\\ntrain\\n# a, seed 2\\ntrain\\n# b, seed 1\\ntrain"))
+with StopSignals() as signals:
+    Path("task" + sys.argv[sys.argv.index("--task") + 1]).touch()
+    while not signals.caught:
+        time.sleep(0.02)
+sys.exit(os.EX_TEMPFAIL)
+""",
 }
 
 
@@ -61,7 +80,7 @@ class Job:
             path.write_text(text)
             path.chmod(0o755)
 
-    def start(self, *arguments):
+    def start(self, *arguments, script="train", **variables):
         environment = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
@@ -74,10 +93,14 @@ class Job:
             "SLURM_NODEID": "0",
             "SLURM_SUBMIT_DIR": str(self.folder),
         }
-        command = ["bash", ROOT / "slurm" / "train.sbatch", "--out_dir", self.folder, *arguments]
+        script = ROOT / "slurm" / f"{script}.sbatch"
+        command = ["bash", script, "--out_dir", self.folder, *arguments]
         with open(self.folder / "run.log", "a") as output:
             return subprocess.Popen(
-                command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
+                command,
+                env=os.environ | environment | variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     def start_and_wait_until_it_trains(self):
@@ -96,7 +119,7 @@ class Job:
 
     def is_requeued(self):
         path = self.folder / "scontrol.txt"
-        return path.exists() and path.read_text() == f"requeue {os.getpid()}\n"
+        return path.exists() and path.read_text().startswith("requeue ")
 
 
 @pytest.fixture
@@ -109,7 +132,8 @@ def test_job_that_is_warned_starts_again_and_goes_on(job):
     process.send_signal(signal.SIGUSR1)
     process.wait(60)
     assert "training ended with status 75" in job.printed()
-    assert job.is_requeued() and job.num_checkpoints() == 2
+    assert (job.folder / "scontrol.txt").read_text() == f"requeue {os.getpid()}\n"
+    assert job.num_checkpoints() == 2
     assert job.start().wait(120) == 0, job.printed()
 
 
@@ -125,3 +149,29 @@ def test_job_that_is_cancelled_makes_a_checkpoint_and_ends(job):
 def test_failure_does_not_start_again(job):
     assert job.start("--wrong").wait(120) == 1
     assert "a wrong setting" in job.printed() and not job.is_requeued()
+
+
+def test_ablation_becomes_an_array_of_its_trainings(job):
+    assert job.start("--x", script="ablate").wait(60) == 0, job.printed()
+    submitted = (job.folder / "sbatch.txt").read_text()
+    assert submitted == f"--array=0-2 slurm/ablate.sbatch --out_dir {job.folder} --x\n"
+
+
+def test_ablation_with_a_mistake_is_not_submitted(job):
+    assert job.start("--wrong", script="ablate").wait(60) == 1
+    assert "a wrong setting" in job.printed() and not (job.folder / "sbatch.txt").exists()
+
+
+@pytest.mark.parametrize("number, is_requeued", [(signal.SIGUSR1, True), (signal.SIGTERM, False)])
+def test_task_of_an_ablation_that_is_stopped(job, number, is_requeued):
+    array = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}
+    process = job.start(script="ablate", **array)
+    until = time.monotonic() + 60
+    while not (job.folder / "task2").exists():
+        assert time.monotonic() < until and process.poll() is None, job.printed()
+        time.sleep(0.02)
+    process.send_signal(number)
+    process.wait(60)
+    assert job.is_requeued() == is_requeued
+    if is_requeued:
+        assert (job.folder / "scontrol.txt").read_text() == "requeue 7_2\n"

@@ -109,7 +109,7 @@ def read_plan(arguments, default_path):
     settings = defaults | settings
     check(settings, defaults)
     base = Path(path).parent / _text(settings, "base")
-    presets = [Path(path).parent / preset for preset in settings["presets"] or ()]
+    presets = [Path(path).parent / preset for preset in _list(settings["presets"])]
     common = as_arguments(_mapping(settings, "settings"), _defaults(base))
     preset_arguments = [part for preset in presets for part in ("--preset", str(preset))]
     runs = _runs(settings)

@@ -47,7 +47,7 @@ class TrialSet(NamedTuple):
 
 
 def load_systems(plan):
-    """Run -> System, for all runs of a plan; an InputError names the run whose settings are wrong."""
+    """Run -> System, for all runs; an InputError names the run whose settings are wrong."""
     systems = {}
     for task in plan.tasks()[: len(plan.runs)]:
         try:
@@ -69,7 +69,10 @@ def check_earlier(plan, systems):
     for task in plan.tasks():
         if (task.out_dir / SETTINGS_FILE).is_file():
             overrides = systems[task.run].overrides | {"seed": task.seed}
-            for name, before, now in _changed(task.out_dir, plan.base, overrides):
+            changes = list(_changed(task.out_dir, plan.base, overrides))
+            # Those of settings on top say it all; objects are made of them.
+            on_top = [change for change in changes if "." not in change[0]]
+            for name, before, now in on_top or changes:
                 lines.append(f"{task}: {name}: {before} before, {now} now")
     if lines:
         raise InputError(
@@ -85,9 +88,9 @@ def _changed(out_dir, base, overrides):
     overrides = overrides | {"out_dir": before.get("out_dir")}
     now = yaml.load(resolve_references(read_text(base), overrides))
     for name, *values in differences(before, now):
-        if name not in _OF_THE_MACHINE and not name.startswith("__"):
-            if not name.rpartition(".")[2] in _OF_THE_MACHINE:
-                yield name, *values
+        is_of_machine = name.rpartition(".")[2] in _OF_THE_MACHINE
+        if not is_of_machine and not name.startswith("__"):
+            yield name, *values
 
 
 def is_trained(task, systems):

@@ -1,5 +1,6 @@
 """Trainings that run side by side to how much of all of them is done, and the time that is left."""
 
+import sys
 import time
 
 from tqdm import tqdm
@@ -43,6 +44,7 @@ class Progress:
         minutes = elapsed / 60.0 * (self.num_tasks - done) / (done - self._first)
         left = f", about {minutes:.0f} minutes left" if done < self.num_tasks else ""
         self._bar.write(f"{task}: {state} ({self.num_finished} of {self.num_tasks}{left})")
+        sys.stdout.flush()
 
     def close(self):
         self._bar.close()

@@ -4,7 +4,7 @@ import csv
 import io
 
 from local.atomic import replacing
-from local.evaluation.summary import number_text, write_json
+from local.evaluation.summary import write_json
 from local.report.ablation_plot import ablation_figure
 from local.report.figure_files import save_figure, svg_text
 from local.report.report import page_template, picture_of

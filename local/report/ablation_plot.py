@@ -2,8 +2,10 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 _ROW_INCHES = 0.38
+_MEAN = {"markersize": 14, "markeredgewidth": 2.5}
 
 
 def ablation_figure(results, figure_name="eer_percent", label="EER [%]"):
@@ -19,9 +21,10 @@ def ablation_figure(results, figure_name="eer_percent", label="EER [%]"):
     figure_name, label : str
     """
     runs, sets = results["runs"], list(results["trial_sets"])
-    height = len(sets) * (1.1 + _ROW_INCHES * len(runs))
+    height = 0.3 + len(sets) * (1.1 + _ROW_INCHES * len(runs))
     figure = Figure(figsize=(9.0, height), layout="constrained")
     axes = figure.subplots(len(sets), 2, sharey="row", squeeze=False, width_ratios=(3, 2))
+    _add_legend(figure)
     for name, (left, right) in zip(sets, axes, strict=True):
         rows = [run["trial_sets"].get(name, {}).get(figure_name) for run in runs.values()]
         _draw_values(left, rows, list(runs).index(results["reference"]))
@@ -34,13 +37,24 @@ def ablation_figure(results, figure_name="eer_percent", label="EER [%]"):
     return figure
 
 
+def _add_legend(figure):
+    marks = [
+        Line2D([], [], marker="o", color="C1", linestyle="", markersize=4, label="a seed"),
+        Line2D([], [], marker="|", color="C0", linestyle="", **_MEAN, label="their mean"),
+        Line2D([], [], color="C0", linewidth=1.5, alpha=0.5, label="its 95 % interval"),
+        Line2D([], [], marker="o", color="C3", linewidth=1.5, label="a difference"),
+        Line2D([], [], marker="o", color="grey", markerfacecolor="white", label="unclear"),
+    ]
+    figure.legend(handles=marks, loc="outside upper center", ncols=5, fontsize="small")
+
+
 def _draw_values(axes, rows, reference):
     for place, row in enumerate(rows):
         if row is None:
             continue
         if row["interval"]:
             axes.plot(row["interval"], [place, place], color="C0", linewidth=1.5, alpha=0.5)
-        axes.plot(row["mean"], place, "|", color="C0", markersize=14, markeredgewidth=2.5)
+        axes.plot(row["mean"], place, "|", color="C0", **_MEAN)
         values = list(row["values"].values())
         # Beside each other, where they would hide each other.
         shift = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else [0.0]

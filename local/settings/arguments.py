@@ -181,7 +181,8 @@ def read_settings(text, source):
     try:
         settings = YAML().load(text) or {}
     except YAMLError as error:
-        raise InputError(f"{source}: is not valid YAML: {error}") from error
+        reason = str(error).partition("\n\nTo suppress")[0]
+        raise InputError(f"{source}: is not valid YAML: {reason}") from error
     if not isinstance(settings, dict):
         raise InputError(f"{source}: expected --key value, but found {text!r}")
     for old, (new, values) in RENAMED_SETTINGS.items():

@@ -124,10 +124,10 @@ TEXTS = set(
     "init_from feature_dir model_dir scores output_dir trials enrol_models cohort calibration "
     "speakers speaker_table out quality_file held_out_file files data_dir export_dir metrics "
     "pooling margin_kind margin_schedule normalization lr_schedule backend enrol_mean score_norm "
-    "cohort_kind base reference only".split()
+    "cohort_kind base presets reference only".split()
 )
 
-LISTS = ("scores", "files", "only")  # texts that may be several
+LISTS = ("scores", "files", "only", "presets")  # texts that may be several
 
 
 def tag_of(value):
