@@ -55,7 +55,7 @@ def collect(plan, systems, trial_sets, finished, progress):
     """
     sets, compared = {}, {}
     for name, trial_set in trial_sets.items():
-        figures, facts = {}, {}
+        figures, facts, warnings = {}, {}, []
         for task in finished:
             evaluation = _evaluate(plan, task, name, trial_set, progress)
             summary = evaluation.summary
@@ -63,8 +63,8 @@ def collect(plan, systems, trial_sets, finished, progress):
             values = {key: summary[key] for key in keys}
             figures.setdefault(task.run, {})[task.seed] = values, evaluation.intervals.draws
             facts = {key: summary[key] for key in ("num_trials", "num_speakers", "num_draws")}
-            facts["warnings"] = summary["warnings"]
-        sets[name] = facts
+            warnings += [text for text in summary["warnings"] if text not in warnings]
+        sets[name] = facts | {"warnings": warnings} if facts else {}
         compared[name] = compare(figures, plan.reference, plan.bootstrap_draws)
     return {
         "reference": plan.reference,
