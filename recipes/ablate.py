@@ -88,7 +88,7 @@ class Ablation:
         """Does what is left; returns (Task, what it said last) of each that failed."""
         tasks = self.plan.chosen_tasks()
         todo = [job for job in map(self.job, tasks) if job]
-        slots = jobs.environments(self.plan.jobs, self.device)
+        slots = jobs.environments(self.plan.jobs, len(todo), self.device)
         progress = Progress(len(tasks), len(tasks) - len(todo), self.share)
         failed = []
 

@@ -33,27 +33,30 @@ class Going(NamedTuple):
     process: subprocess.Popen
 
 
-def environments(num_jobs, device=None):
+def environments(num_at_once, num_jobs, device=None):
     """For each of the jobs at once, the environment variables that give it its share.
 
     On GPUs, each job sees one; on a CPU, each has an equal number of threads.
 
     Arguments
     ---------
-    num_jobs : int or None
+    num_at_once : int or None
         None: one for each GPU or, on a CPU, for each core, up to `MAX_JOBS_ON_CPU`.
+    num_jobs : int
+        All that there are to do.
     device : str, optional
         What the commands run on, if that was chosen: they then see all GPUs.
     """
     gpus = [] if device else _gpus()
     cores = len(os.sched_getaffinity(0))
-    if num_jobs is None:
+    if num_at_once is None:
         on_one_gpu = device and device.startswith("cuda")
-        num_jobs = 1 if on_one_gpu else len(gpus) or min(cores, MAX_JOBS_ON_CPU)
-    share = {"OMP_NUM_THREADS": str(max(1, cores // num_jobs))}
+        num_at_once = 1 if on_one_gpu else len(gpus) or min(cores, MAX_JOBS_ON_CPU)
+    num_at_once = max(1, min(num_at_once, num_jobs))
+    share = {"OMP_NUM_THREADS": str(max(1, cores // num_at_once))}
     if not gpus:
-        return [share] * num_jobs
-    return [share | {"CUDA_VISIBLE_DEVICES": gpus[n % len(gpus)]} for n in range(num_jobs)]
+        return [share] * num_at_once
+    return [share | {"CUDA_VISIBLE_DEVICES": gpus[n % len(gpus)]} for n in range(num_at_once)]
 
 
 def _gpus():
@@ -76,7 +79,7 @@ def run_jobs(jobs, slots, signals, on_look, on_end):
     ---------
     jobs : list of Job
     slots : list of dict
-        From `environments`; there may be more than jobs.
+        From `environments`.
     signals : local.machine.signals.StopSignals
         Entered by the caller.
     on_look : callable

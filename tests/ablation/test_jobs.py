@@ -88,17 +88,19 @@ test_jobs.run([test_jobs.job(folder, "a", "echo $$ > pid.new; mv pid.new pid; sl
 def test_cores_are_shared_out_among_the_jobs(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
     monkeypatch.setattr(jobs, "_gpus", lambda: [])
-    assert environments(3) == [{"OMP_NUM_THREADS": "4"}] * 3
-    assert environments(None) == [{"OMP_NUM_THREADS": "1"}] * 8
-    assert environments(50)[0] == {"OMP_NUM_THREADS": "1"}
+    assert environments(3, 30) == [{"OMP_NUM_THREADS": "4"}] * 3
+    assert environments(None, 30) == [{"OMP_NUM_THREADS": "1"}] * 8
+    assert environments(None, 2) == environments(6, 2) == [{"OMP_NUM_THREADS": "6"}] * 2
+    assert environments(50, 60)[0] == {"OMP_NUM_THREADS": "1"}
+    assert environments(None, 0)
 
 
 def test_each_job_has_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(jobs, "_gpus", lambda: ["2", "3"])
-    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in environments(None)] == ["2", "3"]
-    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in environments(3)] == ["2", "3", "2"]
-    assert "CUDA_VISIBLE_DEVICES" not in environments(None, "cpu")[0]
-    assert len(environments(None, "cuda:1")) == 1
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in environments(None, 9)] == ["2", "3"]
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in environments(3, 9)] == ["2", "3", "2"]
+    assert "CUDA_VISIBLE_DEVICES" not in environments(None, 9, "cpu")[0]
+    assert len(environments(None, 9, "cuda:1")) == 1
 
 
 @pytest.mark.parametrize("allowed, expected", [("2, 3,5", ["2", "3"]), (None, ["0", "1"])])
