@@ -36,7 +36,7 @@ from local.scoring.cosine import cosine_scores
 from local.training import checkpoints
 from local.training.earlier_run import check_earlier_run, is_finished
 from local.training.initial_weights import load_initial_weights
-from local.training.schedules import chosen_schedule
+from local.training.schedules import chosen
 from local.training.selecting_brain import SelectingBrain
 from local.training.train_log import TrainLog
 
@@ -132,7 +132,8 @@ class SpeakerBrain(SelectingBrain):
 
 def make_brain(hparams, run_opts, prepared, train_sampler):
     """The Brain with its model, classifier and checkpointer."""
-    make_schedule = chosen_schedule(hparams["lr_schedules"], hparams["lr_schedule"])
+    make_schedule = chosen("lr_schedule", hparams["lr_schedule"], hparams["lr_schedules"])
+    opt_class = chosen("optimizer", hparams["optimizer"], hparams["optimizers"])
     classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
     train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"], prepared.warning)
     checkpointer = hparams["checkpointer"](
@@ -157,7 +158,7 @@ def make_brain(hparams, run_opts, prepared, train_sampler):
             "extractor": hparams["extractor"],
             "classifier": classifier,
         },
-        opt_class=hparams["opt_class"],
+        opt_class=opt_class,
         hparams=hparams,
         run_opts=run_opts,
         checkpointer=checkpointer,

@@ -23,7 +23,7 @@ PATHS = {
 }
 # The settings of a training that a reader wants to know, besides those of the network.
 SETTINGS = """
-    loss opt_class lr_schedule number_of_epochs validate_every batch_size chunk_samples
+    loss optimizer lr_schedule number_of_epochs validate_every batch_size chunk_samples
     normalize_over max_masked_mels average_decay seed
 """.split()
 
@@ -101,8 +101,10 @@ def training_settings(settings):
     Example
     -------
     >>> training_settings({"opt_class": {"class": "!name:torch.optim.Adam", "lr": 0.1}, "seed": 1})
-    [('opt_class', 'Adam (lr 0.1)'), ('seed', '1')]
+    [('optimizer', 'Adam (lr 0.1)'), ('seed', '1')]
     """
+    chosen = "sgd" if settings.get("optimizer") == "sgd" else "opt_class"
+    settings = settings | {"optimizer": settings.get(chosen)}
     given = {key: settings[key] for key in SETTINGS if settings.get(key) is not None}
     return [(key, _described(value)) for key, value in given.items()]
 

@@ -1,6 +1,6 @@
 """Learning rates over a training run: an optimizer in, a scheduler of torch's out."""
 
-from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from local.errors import InputError
 
@@ -8,11 +8,29 @@ from local.errors import InputError
 MIN_CYCLE = 2
 
 
-def chosen_schedule(schedules, name):
-    """The one of the schedules (a dictionary) that the setting lr_schedule names."""
-    if name not in schedules:
-        raise InputError(f"lr_schedule is {' or '.join(schedules)}, not {name!r}")
-    return schedules[name]
+def chosen(setting, name, choices):
+    """The one of the choices (a dictionary) that a setting names, such as lr_schedule."""
+    if name not in choices:
+        raise InputError(f"{setting} is {' or '.join(choices)}, not {name!r}")
+    return choices[name]
+
+
+def go_to(schedule, position):
+    """Takes a schedule to a place in the training; one that follows validations stays as it is.
+
+    Arguments
+    ---------
+    schedule : torch.optim.lr_scheduler.LRScheduler
+        Whose learning rate follows from its last_epoch alone, or a ReduceLROnPlateau.
+    position : float
+        In updates. Time may have skipped some of them.
+    """
+    if isinstance(schedule, ReduceLROnPlateau):
+        return
+    # After the last step of a cycle, the learning rate would rise again.
+    last = schedule.total_steps - 1 if isinstance(schedule, OneCycleLR) else position
+    schedule.last_epoch = min(position, last) - 1
+    schedule.step()
 
 
 def one_cycle(optimizer, num_updates, max_lr, rise, final_division):
@@ -44,6 +62,40 @@ def one_cycle(optimizer, num_updates, max_lr, rise, final_division):
         max_momentum=0.95,
         final_div_factor=final_division,
     )
+
+
+def exponential(optimizer, num_updates, rise, final_division):
+    """Falls by the same share in each update, and rises in a line at the beginning.
+
+    Arguments
+    ---------
+    optimizer : torch.optim.Optimizer
+        Its learning rate is what the schedule would begin with, but for the rise.
+    num_updates : int
+        Of the whole run.
+    rise : float
+        Share of the run that it rises for, by a factor from 0 to 1 on what falls.
+    final_division : float
+        The last learning rate is the optimizer's over this.
+
+    Example
+    -------
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=8.0)
+    >>> schedule = exponential(optimizer, num_updates=4, rise=0.5, final_division=4)
+    >>> rates = []
+    >>> for update in range(5):
+    ...     go_to(schedule, update)
+    ...     rates.append(round(optimizer.param_groups[0]["lr"], 2))
+    >>> rates
+    [0.0, 2.83, 4.0, 2.83, 2.0]
+    """
+
+    def factor(update):
+        share = update / num_updates
+        return min(1.0, share / rise if rise else 1.0) * final_division**-share
+
+    return LambdaLR(optimizer, factor)
 
 
 def plateau(optimizer, num_updates, factor, patience):

@@ -2,13 +2,13 @@
 
 import logging
 
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from local.machine import processes
 from local.model_files import model_dir
 from local.training.resumable_brain import ResumableBrain
-from local.training.schedules import check_cycle
+from local.training.schedules import check_cycle, go_to
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +110,7 @@ class SelectingBrain(ResumableBrain):
         if not should_step:
             return
         self.position = self._position()
-        if isinstance(self.lr_schedule, OneCycleLR):
-            # Time may have skipped some of its steps. After the last one, it would rise again.
-            self.lr_schedule.last_epoch = min(self.position, self.lr_schedule.total_steps - 1) - 1
-            self.lr_schedule.step()
+        go_to(self.lr_schedule, self.position)
         if self.average is not None:
             self.average.update_parameters(self.modules.extractor)
 
@@ -123,7 +120,7 @@ class SelectingBrain(ResumableBrain):
         results = self.measure(valid_set, show_progress)
         eer_percent = results["eer_percent"]
         lr = self.optimizer.param_groups[0]["lr"]
-        if not isinstance(self.lr_schedule, OneCycleLR):
+        if isinstance(self.lr_schedule, ReduceLROnPlateau):
             self.lr_schedule.step(eer_percent)
         counter = self.hparams.epoch_counter
         counter.update_metric(eer_percent)

@@ -187,7 +187,7 @@ def test_without_settings_the_card_tells_the_model(card_of, model_dir):
 def test_settings_of_the_training_are_told(card_of):
     rows = rows_of(card_of())
     assert rows["loss"].startswith("MarginSoftmax (kind aam, margin 0.2")
-    assert rows["opt_class"].startswith("Adam (lr 0.003") and rows["batch_size"] == "4"
+    assert rows["optimizer"].startswith("Adam (lr 0.003") and rows["batch_size"] == "4"
     assert training_settings({"seed": 0, "batch_size": None}) == [("seed", "0")]
 
 

@@ -154,10 +154,11 @@ def final_state(out_dir):
     return (out_dir / "train_log.txt").read_text(), weights
 
 
-@pytest.mark.parametrize("schedule", ["one_cycle", "plateau"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "plateau", "exponential"])
 def test_resumed_run_ends_as_an_uninterrupted_one(corpus, tmp_path, monkeypatch, schedule):
     settings = corpus | {"lr_schedule": schedule, "pooling": "double_multi_head"}
     settings |= {"lr_schedules": {"plateau": {"patience": 1}}}
+    settings |= {"optimizer": "sgd", "weight_decay": 0} if schedule == "exponential" else {}
     settings |= {"head_drop": 0.5, "number_of_epochs": 4}
     train(settings | {"out_dir": tmp_path / "whole"})
 
