@@ -63,7 +63,7 @@ def draw_weights(features, extractor):
     Those that layers begin with make differences smaller from layer to layer.
     """
     for module in extractor.modules():
-        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+        if isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.kaiming_normal_(module.weight)
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -79,7 +79,7 @@ def own_embeddings(model_dir, paths):
     waveforms, lengths = pad_waveforms([read_audio(path) for path in paths])
     batch = Utterances(list(range(len(paths))), waveforms, lengths, [], [])
     with torch.inference_mode():
-        return embed_batch(model["features"].eval(), model["extractor"].eval(), batch, "cpu")
+        return embed_batch(model["features"].eval(), model["extractor"].eval().fold(), batch, "cpu")
 
 
 def own_cosines(model_dir, paths):
