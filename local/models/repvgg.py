@@ -7,8 +7,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from local.models.padding import Padding
 from local.models.vgg import vgg_channels
 
-# Blocks of each stage behind the one of the stem; the first of a stage has its stride. The tiny A0
-# of WeSpeaker, with the widths of its stages by `width`.
+# Of the stages behind the stem; the first block of a stage has its stride.
 STAGE_BLOCKS = (3, 4, 23, 3)
 STAGE_STRIDES = (1, 2, 2, 2)
 
@@ -25,9 +24,9 @@ class RepBlock(nn.Module):
         self.stride = stride
         self.branches = nn.ModuleList()
         for kernel_size in (3, 1):
-            has_stride = stride if kernel_size == 3 else 1  # see `forward`
+            conv_stride = stride if kernel_size == 3 else 1  # see `forward`
             conv = nn.Conv2d(
-                in_channels, out_channels, kernel_size, has_stride, kernel_size // 2, bias=False
+                in_channels, out_channels, kernel_size, conv_stride, kernel_size // 2, bias=False
             )
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
             self.branches.append(nn.Sequential(conv, nn.BatchNorm2d(out_channels)))
@@ -50,13 +49,13 @@ class RepBlock(nn.Module):
 
     @torch.no_grad()
     def fold(self):
-        """Puts one 3x3 convolution with a bias, which computes the same, in place of the branches.
+        """Puts one 3x3 convolution with a bias in place of the branches.
 
-        The same in evaluation mode: batch norms are taken with their running statistics.
+        It computes what they do in evaluation mode, where batch norms have fixed statistics.
         """
         if len(self.branches) == 1:
             return
-        # Each is rounded once, at the end.
+        # In float64, so that only the sum is rounded.
         folded = [self._as_convolution(*branch) for branch in self.branches]
         weight, bias = (sum(parts) for parts in zip(*folded, strict=True))
         conv = nn.utils.skip_init(nn.Conv2d, self.in_channels, len(bias), 3, self.stride, 1)
