@@ -45,6 +45,7 @@ def export(hparams):
         write_speechbrain(trained, folder)
         write_model_dir(trained, folder)
         cosine, embedding_size = compare(trained, folder)
+        trained.model["extractor"].fold()
         differences = {
             file: write_onnx(trained.model, folder / file, kind)
             for file, kind in (ONNX_FILES.items() if hparams["onnx"] else ())

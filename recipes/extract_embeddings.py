@@ -65,7 +65,7 @@ class AlignmentRecorder:
 def load(hparams):
     """The model up to the wanted layer; and an AlignmentRecorder, if the settings ask for one."""
     model = load_model(hparams["model_dir"])
-    extractor = model["extractor"]
+    extractor = model["extractor"].fold()
     try:
         extractor.head = extractor.head.up_to(hparams["layer"])
     except ValueError as error:

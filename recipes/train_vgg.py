@@ -28,6 +28,7 @@ from local.atomic import lock_folder, writing
 from local.corpora import demo
 from local.data.chunks import cut_features
 from local.embeddings.embed import embed_share
+from local.errors import InputError
 from local.evaluation.metrics import eer
 from local.evaluation.warnings import collapse_warning
 from local.machine import processes, runtime
@@ -134,7 +135,10 @@ def make_brain(hparams, run_opts, prepared, train_sampler):
     """The Brain with its model, classifier and checkpointer."""
     make_schedule = chosen("lr_schedule", hparams["lr_schedule"], hparams["lr_schedules"])
     opt_class = chosen("optimizer", hparams["optimizer"], hparams["optimizers"])
-    classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
+    try:
+        classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
+    except ValueError as error:
+        raise InputError(f"classifier: {error}") from error
     train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"], prepared.warning)
     checkpointer = hparams["checkpointer"](
         recoverables={

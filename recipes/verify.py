@@ -67,7 +67,9 @@ def load(model_dir, is_default):
         files = ROOT / "recipes" / "train_vgg.py", ROOT / "hparams" / "vgg.yaml"
         command = shlex.join(["python", *map(os.path.relpath, files)])
         raise InputError(f"{model_dir}: there is no model here; train it with: {command}")
-    return load_model(model_dir)
+    model = load_model(model_dir)
+    model["extractor"].fold()
+    return model
 
 
 def prepare(hparams, sample_rate, output_dir, progress):

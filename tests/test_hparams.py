@@ -9,6 +9,8 @@ from corpora import as_arguments
 from ruamel.yaml import YAML
 
 from local.command_line import load_hparams
+from local.errors import InputError
+from local.models.front_ends import FRONT_ENDS
 from local.models.pooling import POOLINGS
 from local.scoring.systems import System
 
@@ -100,6 +102,33 @@ def test_every_preset_builds_its_model_and_says_how_it_is_given(path):
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_every_pooling_is_one_setting(pooling):
     assert embedding_shape(built(pooling=pooling)["extractor"]) == (2, 256)
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_every_front_end_is_one_setting(front_end):
+    extractor = built(front_end=front_end)["extractor"]
+    assert type(extractor.front_end) is FRONT_ENDS[front_end]
+    assert embedding_shape(extractor) == (2, 256)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"front_end": "vgg16"}, "front_end 'vgg16' is unknown: take one of vgg, repvgg,"),
+        ({"front_end": "repvgg", "width": 100}, "width 100 can't be halved 3 times"),
+        ({"front_end": "ecapa", "width": 100}, "width 100 of ecapa is no multiple of 8"),
+        ({"front_end": "null"}, "front_end 'null' is unknown"),
+    ],
+)
+def test_front_ends_that_do_not_exist_are_refused_in_one_message(settings, message):
+    with pytest.raises(InputError, match=f"^[^\n]*vgg.yaml: {message}[^\n]*$"):
+        built(**settings)
+
+
+def test_losses_and_centres_are_set_inside_of_objects():
+    hparams = built(loss="{top_k: 5, top_k_penalty: 0.1}", classifier="{num_centres: 3}")
+    assert (hparams["loss"].top_k, hparams["loss"].top_k_penalty) == (5, 0.1)
+    assert hparams["classifier"](num_speakers=7).directions.shape == (7, 3, 256)
 
 
 def test_paper_has_the_published_network():

@@ -54,7 +54,7 @@ def load_systems(plan):
             _, hparams, options, overrides = load_hparams(task.arguments)
         except InputError as error:
             raise InputError(f"run {task.run}: {error}") from error
-        extractor, log_mel = hparams["extractor"], hparams["log_mel"]
+        extractor, log_mel = hparams["extractor"].fold(), hparams["log_mel"]  # as it is used
         frames = log_mel.num_frames(hparams["sample_rate"])
         macs = num_macs(extractor, frames, hparams["num_mels"])
         device = options.device if "device" in options.overridden_args else None

@@ -171,7 +171,8 @@ def embed_batch(features, extractor, batch, device):
     waveforms = batch.waveforms.to(device, non_blocking=True)
     lengths = batch.lengths.to(device, non_blocking=True)
     values, num_frames = features(waveforms, lengths)
-    if values.shape[1] > MAX_FRAMES:
+    # Not in parts, where a state depends on all of a recording.
+    if values.shape[1] > MAX_FRAMES and hasattr(extractor.front_end, "context"):
         return embed_by_parts(extractor, values, num_frames, MAX_FRAMES).float()
     return extractor(values, num_frames).float()
 

@@ -9,13 +9,19 @@ class SpeakerVerification(SpeakerRecognition):
 
     Arguments
     ---------
+    modules : dict
+        compute_features, embedding_model and, where it is known, the classifier of the training
+        speakers.
     *args, **kwargs
-        As SpeechBrain's `foreign_class` gives them. The modules are compute_features,
-        embedding_model and, where it is known, the classifier of the training speakers.
+        As SpeechBrain's `foreign_class` gives them.
     """
 
     MODULES_NEEDED = ["compute_features", "embedding_model"]
     HPARAMS_NEEDED = ["threshold"]
+
+    def __init__(self, modules, *args, **kwargs):
+        modules["embedding_model"].fold()
+        super().__init__(modules, *args, **kwargs)
 
     def encode_batch(self, wavs, wav_lens=None, normalize=False):
         """Computes embeddings.

@@ -86,10 +86,10 @@ def _make_classifier(state, path):
         return None
     check_tensors(state, path)
     try:
-        num_speakers, embedding_size = state["directions"].shape
+        num_speakers, *centres, embedding_size = state["directions"].shape
         has_projection = any(key.startswith("projection") for key in state)
         with sketching():  # without its memory: the weights bring theirs
-            classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection)
+            classifier = SpeakerClassifier(embedding_size, num_speakers, has_projection, *centres)
         classifier.load_state_dict(state, assign=True)
     except (KeyError, AttributeError, TypeError, ValueError, RuntimeError):
         logger.warning(f"{path}: its classifier is not one of this recipe, and is left out")

@@ -20,13 +20,15 @@ from local.errors import InputError
 from local.features.log_mel import LogMel
 from local.models import pooling
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.front_ends import make_front_end
 from local.models.vgg import VGG, vgg_channels
 
-# All that a definition may name: a new front end is added here, a new pooling is by `POOLINGS`.
+# All that a definition may name. VGG and vgg_channels stand in those from before make_front_end.
 ADMITTED = {
     "local.features.LogMel": LogMel,
     "local.models.embedding.EmbeddingExtractor": EmbeddingExtractor,
     "local.models.embedding.EmbeddingHead": EmbeddingHead,
+    "local.models.front_ends.make_front_end": make_front_end,
     "local.models.pooling.make_pooling": pooling.make_pooling,
     **{f"local.models.pooling.{kind.__name__}": kind for kind in pooling.POOLINGS.values()},
     "local.models.vgg.VGG": VGG,

@@ -94,6 +94,16 @@ class EmbeddingExtractor(nn.Module):
         self.pooling = pooling(front_end.output_size)
         self.head = head(self.pooling.output_size)
 
+    def fold(self):
+        """Makes of the front end what computes the same faster, for use after the training.
+
+        Only a front end with a method `fold` changes, such as `RepVGG`; then its weights are no
+        longer those of a training. Returns itself.
+        """
+        if hasattr(self.front_end, "fold"):
+            self.front_end.fold()
+        return self
+
     def forward(self, features, lengths=None):
         """(batch, frames, num_features), (batch,) frames or None -> (batch, embedding_size)."""
         states, num_states = self.front_end(features, lengths)
@@ -108,6 +118,9 @@ class EmbeddingExtractor(nn.Module):
 class SpeakerClassifier(nn.Module):
     """Cosines between an embedding and a learnt direction for each training speaker.
 
+    A speaker may have several directions, sub-centres (https://doi.org/10.1007/978-3-030-58621-8_43),
+    of which the nearest counts: recordings that are unlike his others have one of their own.
+
     Only training needs it. It computes what SpeechBrain's ECAPA_TDNN.Classifier does, but divides
     the products by the lengths of the directions, instead of making a copy of them at unit length:
     with 1,000,000 speakers that is most of the memory.
@@ -120,6 +133,8 @@ class SpeakerClassifier(nn.Module):
         Training speakers.
     projection : bool
         A linear layer between the embedding and the cosines, as in the original.
+    num_centres : int
+        Directions of each speaker.
 
     Example
     -------
@@ -128,17 +143,26 @@ class SpeakerClassifier(nn.Module):
     torch.Size([2, 101])
     """
 
-    def __init__(self, embedding_size, num_speakers, projection=False):
+    def __init__(self, embedding_size, num_speakers, projection=False, num_centres=1):
         super().__init__()
+        if not isinstance(num_centres, int) or num_centres < 1:
+            raise ValueError(f"num_centres is a whole number from 1 on, not {num_centres!r}")
         self.projection = nn.Identity()
         if projection:
             self.projection = nn.Linear(embedding_size, embedding_size)
-        self.directions = nn.Parameter(torch.empty(num_speakers, embedding_size))
-        nn.init.xavier_uniform_(self.directions)
+        # (num_speakers, embedding_size), and with several centres (num_speakers, num_centres, ...).
+        centres = (num_centres,) if num_centres > 1 else ()
+        directions = torch.empty(num_speakers, *centres, embedding_size)
+        nn.init.xavier_uniform_(directions.view(-1, embedding_size))
+        self.directions = nn.Parameter(directions)
 
     @fwd_default_precision
     def forward(self, embeddings):
         """(batch, embedding_size) -> cosines: (batch, num_speakers)."""
         unit = nn.functional.normalize(self.projection(embeddings))
-        lengths = torch.linalg.vector_norm(self.directions, dim=1)
-        return nn.functional.linear(unit, self.directions) / lengths.clamp(min=1e-12)
+        directions = self.directions.view(-1, unit.shape[1])
+        lengths = torch.linalg.vector_norm(directions, dim=1)
+        cosines = nn.functional.linear(unit, directions) / lengths.clamp(min=1e-12)
+        if self.directions.ndim == 2:
+            return cosines
+        return cosines.view(len(cosines), *self.directions.shape[:2]).amax(dim=2)

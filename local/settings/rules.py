@@ -123,8 +123,8 @@ TEXTS = set(
     "train_data_dir train_labels_path valid_data_dir valid_clients valid_impostors out_dir "
     "init_from feature_dir model_dir scores output_dir trials enrol_models cohort calibration "
     "speakers speaker_table out quality_file held_out_file files data_dir export_dir metrics "
-    "pooling margin_kind margin_schedule normalization optimizer lr_schedule backend enrol_mean "
-    "score_norm cohort_kind base presets reference only".split()
+    "front_end pooling margin_kind margin_schedule normalization optimizer lr_schedule backend "
+    "enrol_mean score_norm cohort_kind base presets reference only".split()
 )
 
 LISTS = ("scores", "files", "only", "presets")  # texts that may be several

@@ -94,11 +94,24 @@ def differences(before, now):
     A setting that only one of them has and that is off (False, 0, null) there makes no difference:
     a definition may be older than the setting.
     """
-    before, now = (dict(_flat(definition)) for definition in (before, now))
+    before, now = (_as_today(dict(_flat(definition))) for definition in (before, now))
     for name in dict.fromkeys([*before, *now]):
         values = before.get(name), now.get(name)
         if values[0] != values[1] and any(values):
             yield name, *(found.get(name, "missing") for found in (before, now))
+
+
+def _as_today(values):
+    """The values of `_flat`; those from before `make_front_end` get its names."""
+    if values.pop("extractor.front_end.channels is", None) is None:
+        return values
+    num_blocks, width = values.pop("extractor.front_end.channels")
+    return values | {
+        "extractor.front_end is": "!apply:local.models.front_ends.make_front_end",
+        "extractor.front_end.name": "vgg",
+        "extractor.front_end.num_blocks": num_blocks,
+        "extractor.front_end.width": width,
+    }
 
 
 def _flat(node, name=""):

@@ -33,6 +33,7 @@ SUBJECTS = (
     "packed_audio",
     "embeddings",
     "training",
+    "front_ends",
     "validation",
     "sharing",
     "checkpoints",

@@ -18,6 +18,9 @@ class Start(torch.nn.Module):
 class Head(torch.nn.Module):
     """In place of an extractor: hands on the features, and remembers the lengths."""
 
+    def fold(self):
+        self.is_folded = True
+
     def forward(self, features, lengths):
         self.lengths = lengths.tolist()
         return features
@@ -27,6 +30,10 @@ class Head(torch.nn.Module):
 def model():
     modules = {"compute_features": Start(), "embedding_model": Head()}
     return SpeakerVerification(modules, {"threshold": 0.5}, run_opts={"device": "cpu"})
+
+
+def test_the_model_is_folded(model):
+    assert model.mods.embedding_model.is_folded
 
 
 @settings(max_examples=30)

@@ -180,7 +180,7 @@ def test_without_settings_the_card_tells_the_model(card_of, model_dir):
     write_weights(model_dir, classifier=None)
     card = card_of()
     assert "## Training data\n\nNot known.\n" in card
-    assert "!new:local.models.vgg.VGG" in card and "batch_size" not in card
+    assert "!apply:local.models.front_ends.make_front_end" in card and "batch_size" not in card
     assert front_matter(card)[0]["library_name"] == "speechbrain"
 
 

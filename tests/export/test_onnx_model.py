@@ -17,18 +17,24 @@ from local.export.drawn_voice import drawn_voice
 from local.export.onnx_model import FeaturesInside, write_onnx
 from local.features.log_mel import LogMel
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.front_ends import make_front_end
 from local.models.pooling import make_pooling
-from local.models.vgg import VGG
 
 # An export takes many seconds, so two small models cover what differs between models: one goes from
 # waveforms, the other from features.
 MODELS = {
     "waveform": {"pooling": "double_multi_head", "normalization": "cmvn", "batch_norm": False},
-    "features": {"pooling": "attentive_statistics", "hidden_size": 10, "relu": True},
+    "features": {
+        "front_end": "xvector",
+        "pooling": "attentive_statistics",
+        "hidden_size": 10,
+        "relu": True,
+    },
 }
 
 
 def make_model(
+    front_end="vgg",
     pooling="statistics",
     batch_norm=True,
     normalization="cmn",
@@ -37,7 +43,7 @@ def make_model(
 ):
     torch.manual_seed(0)
     extractor = EmbeddingExtractor(
-        VGG([4, 8], batch_norm=batch_norm),
+        make_front_end(front_end, width=8, num_blocks=2, batch_norm=batch_norm),
         functools.partial(make_pooling, name=pooling, num_heads=4, attention_size=8),
         functools.partial(EmbeddingHead, embedding_size=12, hidden_size=hidden_size, relu=relu),
     )
@@ -53,7 +59,7 @@ def make_sensitive(extractor, features):
     Those of fresh weights hardly depend on the input, and wrong features would not be noticed.
     """
     for module in extractor.modules():
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+        if isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.kaiming_normal_(module.weight)
         elif isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.momentum = 1.0  # the running statistics become those of the batch

@@ -30,21 +30,26 @@ from local.scoring.cosine import cosine_scores
 OTHER_FRONT_END = '''
 """A front end that is no part of the recipe yet."""
 
-from local.models.vgg import VGG
+from local.models.vgg import VGG, vgg_channels
 
 
 class Turned(VGG):
+    def __init__(self, name, num_features, width, num_blocks, batch_norm):
+        super().__init__(vgg_channels(num_blocks, width), num_features, batch_norm)
+
     def forward(self, features, lengths=None):
         return super().forward(features.flip(2), lengths)
 '''
+TURNED = "apply:local.models.front_ends.make_front_end", "new:local.other_front_end.Turned"
 # A model of each pooling, and what else can differ from one model to another.
 MODELS = {
-    "attention": {"replaced": [("local.models.vgg.VGG", "local.other_front_end.Turned")]},
-    "multi_head": {},  # without the settings of its training
-    "double_multi_head": {"projection": True},
+    "attention": {"replaced": [TURNED]},
+    "multi_head": {"front_end": "repvgg"},  # without the settings of its training
+    "double_multi_head": {"front_end": "ecapa", "projection": True},
     "temporal_average": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2},
     "statistics": {"batch_norm": False, "hidden_size": 6, "embedding_relu": True},
-    "attentive_statistics": {},  # without a classifier
+    "attentive_statistics": {"front_end": "resnet34"},  # without a classifier
+    "x_vector": {"front_end": "xvector", "pooling": "statistics", "num_centres": 2},
 }
 
 
@@ -76,7 +81,7 @@ def audio(tmp_path_factory):
 def model_dirs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     dirs = {
-        name: make_model_dir(folder / name, seed=7, pooling=name, **settings)
+        name: make_model_dir(folder / name, seed=7, **{"pooling": name} | settings)
         for name, settings in MODELS.items()
     }
     write_weights(dirs["attentive_statistics"], seed=7, classifier=None)
@@ -156,7 +161,8 @@ def test_settings_execute_nothing_but_calls_of_known_classes(exports):
     for folder in exports.values():
         tags = re.findall(r"!(\w+):([\w.]+)", (folder / "hyperparams.yaml").read_text())
         assert {name.split(".")[0] for _, name in tags} == {"custom_interface", "speechbrain"}
-        assert {name for kind, name in tags if kind == "apply"} <= {"custom_interface.vgg_channels"}
+        applied = {name for kind, name in tags if kind == "apply"}
+        assert applied <= {"custom_interface.make_front_end"}
 
 
 def test_folders_of_this_computer_are_not_in_an_export(model_dirs, exports):

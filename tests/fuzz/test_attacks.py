@@ -65,10 +65,14 @@ LARGE = {
     "long number": f"a: {'9' * 900_000}",
     "long text": f"a: {'x' * 1_100_000}",
 }
+OF_VGG = "name: vgg\n    num_features: 80\n    width: 32\n"
+FRONT_END = f"!apply:local.models.front_ends.make_front_end\n    {OF_VGG}    num_blocks: 4\n"
 NETWORKS = {
-    "width": ("[4, 32]", "[4, 3200000]"),
-    "channels": ("!apply:local.models.vgg.vgg_channels [4, 32]", "[1000000000000, 4]"),
-    "blocks": ("[4, 32]", "[1000000000000, 32]"),
+    "width": ("width: 32", "width: 3200000"),
+    "width of repvgg": (OF_VGG, "name: repvgg\n    width: 800000\n"),
+    "width of ecapa": (OF_VGG, "name: ecapa\n    width: 800000\n"),
+    "channels": (FRONT_END, "!new:local.models.vgg.VGG\n    channels: [1000000000000, 4]\n"),
+    "blocks": ("num_blocks: 4", "num_blocks: 1000000000000"),
     "embedding": ("embedding_size: 8", "embedding_size: 4000000000"),
     "hidden": ("hidden_size: 0", "hidden_size: 30000000"),
     "mels": ("num_mels: 80", "num_mels: 1000000000"),

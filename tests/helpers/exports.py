@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NUM_SPEAKERS = 3
 
 
-def make_model_dir(folder, seed=0, replaced=(), **settings):
+def make_model_dir(folder, seed=0, replaced=(), num_centres=1, **settings):
     """A model of hparams/vgg.yaml with drawn weights; of its definition, texts may be replaced."""
     folder.mkdir(parents=True)
     own = {"out_dir": str(folder), "pooling": "statistics", "width": 32}
@@ -33,17 +33,18 @@ def make_model_dir(folder, seed=0, replaced=(), **settings):
         hyperparams = hyperparams.replace(old, new)
     (folder / "hyperparams.yaml").write_text(hyperparams)
     save_config(folder, num_speakers=NUM_SPEAKERS)
-    write_weights(folder, seed, settings.get("projection", False))
+    write_weights(folder, seed, settings.get("projection", False), num_centres)
     return folder
 
 
-def write_weights(folder, seed=0, projection=False, **changes):
+def write_weights(folder, seed=0, projection=False, num_centres=1, **changes):
     """Drawn weights for the model.yaml of a folder."""
     torch.manual_seed(seed)
     with open(folder / "model.yaml") as file:
         model = load_hyperpyyaml(file)
     draw_weights(model["features"], model["extractor"])
-    classifier = SpeakerClassifier(TINY["embedding_size"], NUM_SPEAKERS, projection)
+    size = TINY["embedding_size"]
+    classifier = SpeakerClassifier(size, NUM_SPEAKERS, projection, num_centres)
     content = {
         "extractor": model["extractor"].state_dict(),
         "classifier": classifier.state_dict(),
@@ -62,7 +63,7 @@ def draw_weights(features, extractor):
     Those that layers begin with make differences smaller from layer to layer.
     """
     for module in extractor.modules():
-        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+        if isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.kaiming_normal_(module.weight)
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -78,7 +79,7 @@ def own_embeddings(model_dir, paths):
     waveforms, lengths = pad_waveforms([read_audio(path) for path in paths])
     batch = Utterances(list(range(len(paths))), waveforms, lengths, [], [])
     with torch.inference_mode():
-        return embed_batch(model["features"].eval(), model["extractor"].eval(), batch, "cpu")
+        return embed_batch(model["features"].eval(), model["extractor"].eval().fold(), batch, "cpu")
 
 
 def own_cosines(model_dir, paths):

@@ -7,6 +7,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 from local.errors import InputError
 from local.model_files.model_dir import load_model, save_config, save_weights, weight_files
+from local.models.front_ends import FRONT_ENDS
 
 HYPERPARAMS = """
 sample_rate: 16000
@@ -56,6 +57,29 @@ def test_model_is_rebuilt_from_its_directory(model_dir, extractor):
     assert model["threshold"] == 0.25
     waveforms = torch.zeros(1, 16000, dtype=torch.int16)
     assert model["features"](waveforms)[0].shape == (1, 97, 80)
+
+
+NEW_FRONT_END = """!apply:local.models.front_ends.make_front_end
+  name: {name}
+  width: 8
+"""
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_every_front_end_is_rebuilt_and_can_be_folded(tmp_path, name):
+    before, _, after = HYPERPARAMS.partition("!new:local.models.vgg.VGG\n")
+    text = before + NEW_FRONT_END.format(name=name) + after.partition("[2, 8]\n")[2]
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    save_config(tmp_path, num_speakers=5)
+    extractor = load_hyperpyyaml(text)["extractor"]
+    save_weights(tmp_path, content_of(extractor, step=7))
+    model = load_model(tmp_path)["extractor"]
+    assert model.state_dict().keys() == extractor.state_dict().keys()
+    features = torch.randn(2, 50, 80)
+    with torch.no_grad():
+        expected = extractor.eval()(features)
+        folded = model.eval().fold()(features)
+    assert torch.allclose(folded, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
 def test_weights_of_older_directories_have_no_threshold(model_dir, extractor):

@@ -3,8 +3,6 @@ import math
 
 import pytest
 import torch
-from speechbrain.lobes.models.ECAPA_TDNN import Classifier
-from speechbrain.nnet.losses import AdditiveAngularMargin, AngularMargin, LogSoftmaxWrapper
 from torch import nn
 
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead, SpeakerClassifier
@@ -202,69 +200,6 @@ def test_original_embedding_is_the_batch_norm_of_a_relu():
     pooled = torch.randn(3, 6)
     hidden = torch.relu(head.hidden[0](pooled))
     assert torch.allclose(head(pooled), head.norm(torch.relu(head.linear(hidden))))
-
-
-def test_classifier_gives_the_cosines_and_gradients_of_speechbrains():
-    classifier, oracle = SpeakerClassifier(6, num_speakers=3), Classifier(6, out_neurons=3)
-    oracle.load_state_dict({"weight": 3 * classifier.directions})
-    classifier.directions.data *= 3
-    embeddings = torch.randn(4, 6)
-    cosines, expected = classifier(embeddings), oracle(embeddings.unsqueeze(1)).squeeze(1)
-    assert torch.allclose(cosines, expected, atol=1e-6)
-    assert torch.allclose(classifier(7 * embeddings), expected, atol=1e-6)
-    factors = torch.randn(4, 3)
-    (cosines * factors).sum().backward()
-    (expected * factors).sum().backward()
-    assert torch.allclose(classifier.directions.grad, oracle.weight.grad, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind, margin", [("am", 0.4), ("aam", 0.2)])
-def test_margin_softmax_equals_cross_entropy_with_the_margin(kind, margin):
-    cosines = torch.tensor([[0.9, 0.1, -0.3], [0.2, 0.7, 0.0]])
-    labels = torch.tensor([0, 2])
-    logits = 30 * cosines.clone()
-    for row, label in enumerate(labels):
-        angle = math.acos(cosines[row, label])
-        moved = math.cos(angle) - margin if kind == "am" else math.cos(angle + margin)
-        logits[row, label] = 30 * moved
-    expected = nn.functional.cross_entropy(logits, labels)
-    assert torch.allclose(MarginSoftmax(kind, margin, 30.0)(cosines, labels), expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("kind, margins", [("am", AngularMargin), ("aam", AdditiveAngularMargin)])
-def test_margin_softmax_and_its_gradient_are_speechbrains(kind, margins):
-    cosines = (2 * torch.rand(50, 7) - 1).requires_grad_()
-    labels = torch.arange(50) % 7
-    loss = MarginSoftmax(kind, 0.3, 20.0)(cosines, labels)
-    oracle = LogSoftmaxWrapper(margins(margin=0.3, scale=20.0))
-    expected = oracle(cosines.unsqueeze(1), labels.unsqueeze(1))
-    assert torch.allclose(loss, expected, atol=1e-5)
-    gradients = [torch.autograd.grad(value, cosines)[0] for value in (loss, expected)]
-    assert torch.allclose(*gradients, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "schedule, step, factor",
-    [
-        ("constant", 0, 1.0),
-        ("linear", 10, 0.0),
-        ("linear", 30, 0.5),
-        ("linear", 90, 1.0),
-        ("annealing", 0, 1 / 1001),
-        ("annealing", 10_000, 1 / 251),
-    ],
-)
-def test_margin_schedules(schedule, step, factor):
-    loss = MarginSoftmax("am", 0.4, 30.0, schedule, rise_start=0.1, rise_stop=0.5)
-    loss.set_step(step, 100)
-    assert loss.subtract_margin.margin == pytest.approx(0.4 * factor)
-
-
-def test_unknown_margin_settings_are_refused():
-    with pytest.raises(ValueError, match="'arc'"):
-        MarginSoftmax("arc")
-    with pytest.raises(ValueError, match="'cosine'"):
-        MarginSoftmax("am", schedule="cosine")
 
 
 def test_overfits_a_handful_of_utterances():

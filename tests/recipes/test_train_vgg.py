@@ -228,6 +228,8 @@ def test_early_stop(corpus, tmp_path):
         {"precision": "bf16", "eval_precision": "bf16"},
         {"chunk_samples": 56000},
         {"max_masked_mels": 0, "projection": True, "embedding_relu": True, "hidden_size": 8},
+        {"front_end": "repvgg", "classifier": "{num_centres: 2}", "loss": "{top_k: 5}"},
+        {"front_end": "ecapa", "pooling": "attentive_statistics"},
     ],
 )
 def test_settings_train(corpus, tmp_path, settings):
@@ -317,6 +319,7 @@ def test_model_dir_without_a_model(corpus, tmp_path):
         ({"margin_kind": "arc"}, "'arc'"),
         ({"lr_schedule": "cosine"}, "lr_schedule .*'cosine'"),
         ({"normalize_over": "batch"}, "normalize_over .*'batch'"),
+        ({"classifier": "{num_centres: 0}"}, "classifier: num_centres is a whole number from 1"),
     ],
 )
 def test_wrong_settings_are_named(corpus, tmp_path, change, message):
