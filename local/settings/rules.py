@@ -70,6 +70,7 @@ RULES = {
     "num_mels": Numbers(1, 256),
     "normalize_over": Names(("chunk", "utterance")),
     "chunk_samples": Numbers(512, 10**8),  # at least a frame
+    "vad": Names(("none", "energy")),
     "max_masked_mels": Numbers(0, 256),
     "num_blocks": Numbers(1, 16),
     "width": Numbers(1, 10**6),

@@ -42,7 +42,7 @@ MODELS = {
     "attention": {"replaced": [("local.models.vgg.VGG", "local.other_front_end.Turned")]},
     "multi_head": {},  # without the settings of its training
     "double_multi_head": {"projection": True},
-    "temporal_average": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2},
+    "temporal_average": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2, "vad": "energy"},
     "statistics": {"batch_norm": False, "hidden_size": 6, "embedding_relu": True},
     "attentive_statistics": {},  # without a classifier
 }
