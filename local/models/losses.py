@@ -64,13 +64,15 @@ class MarginSoftmax(torch.nn.Module):
         self.subtract_margin = MARGINS[self.kind](margin=self.margin * factor)
 
     @fwd_default_precision
-    def forward(self, cosines, labels):
-        """(batch, speakers) and (batch,) -> the mean loss."""
+    def forward(self, cosines, labels, weights=None):
+        """(batch, speakers), (batch,) and (batch,) of each chunk, or None -> the mean loss."""
         true_speaker = labels.unsqueeze(1)
         true_cosine = cosines.gather(1, true_speaker)
         less_margin = self.subtract_margin(true_cosine, torch.ones_like(true_cosine))
         logits = cosines.scatter(1, true_speaker, less_margin).mul_(self.scale)
-        return cross_entropy(logits, labels)
+        if weights is None:
+            return cross_entropy(logits, labels)
+        return (weights * cross_entropy(logits, labels, reduction="none")).mean()
 
 
 def linear_rise(share, start, stop):

@@ -33,6 +33,7 @@ SUBJECTS = (
     "packed_audio",
     "embeddings",
     "training",
+    "augmentation",
     "validation",
     "sharing",
     "checkpoints",
