@@ -14,8 +14,9 @@ from benchmarks.timing import Times, interleaved
 RUN = Path(__file__).parent / "benchmarks" / "run.py"
 # All but `accuracy` and `export`, which need real speech.
 SUBJECTS = """
-    augmentation checkpoints chunk_reading classifier embeddings evaluation log_mel feature_script metrics
-    packed_audio preparation score_files score_norm scoring sharing startup training validation
+    augmentation checkpoints chunk_reading classifier embeddings evaluation log_mel feature_script
+    metrics packed_audio preparation score_files score_norm scoring sharing startup training
+    validation
 """.split()
 
 

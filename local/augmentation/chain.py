@@ -26,7 +26,7 @@ class Augmentation(torch.nn.Module):
     Arguments
     ---------
     voices : local.augmentation.voices.Voices
-        Of whose speeds chunks are cut (see `local.data.chunks.ChunkDataset`); here they are warped.
+        Chunks are cut for their speeds (see `local.data.chunks.ChunkDataset`).
     mixup, silence, reverberation, equalizer, noise, telephone, gain : Part
         Change the waveforms, in this order.
     time_masks : Part
@@ -149,15 +149,27 @@ class Augmentation(torch.nn.Module):
 
     @fwd_default_precision
     def waveforms(self, waveforms, draws):
-        """Chunks to changed ones: (batch, samples), int16 or on its scale -> floats of that shape.
+        """Chunks to changed ones.
 
-        `draws` are float64 (batch, num_draws) on the CPU, from 0 to below 1. Stored features, which
-        have a dimension more, stay as they are.
+        Arguments
+        ---------
+        waveforms : torch.Tensor
+            (batch, samples), int16 or on its scale; longer than a chunk where one is to be made
+            faster. Stored features, (batch, frames, num_mels), stay as they are.
+        draws : torch.Tensor
+            float64 (batch, num_draws) from 0 to below 1, on the CPU.
+
+        Returns
+        -------
+        waveforms : torch.Tensor
+            Floating-point (batch, chunk_samples).
         """
         if waveforms.ndim > 2:
             return waveforms
+        voice, *draws = draws.split(self._sizes, dim=1)
+        voices = self.voices.numbers(voice[:, 0].numpy())
         waveforms = waveforms.to(torch.get_default_dtype(), copy=True)
-        draws = draws.split(self._sizes, dim=1)[1:]
+        waveforms = self.voices.at_speeds(waveforms, voices, self.chunk_samples)
         for part, own in zip(self.waveform_parts, draws, strict=False):
             waveforms = part(waveforms, own)
         return waveforms

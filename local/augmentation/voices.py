@@ -41,8 +41,8 @@ class Voices:
     (array([1, 2, 0]), 3)
     >>> voices.num_samples(24000, voice=2)
     26400
-    >>> voices.at_speed(np.zeros(26400, np.int16), voice=2, length=24000).shape
-    (24000,)
+    >>> voices.at_speeds(torch.zeros(3, 26400), np.array([1, 2, 0]), length=24000).shape
+    torch.Size([3, 24000])
     """
 
     def __init__(
@@ -96,20 +96,37 @@ class Voices:
         return label + voice * num_speakers if self.new_speakers else label
 
     def num_samples(self, length, voice):
-        """How many samples `at_speed` needs, to make at least so many of them."""
+        """How many samples `at_speeds` needs, to make at least so many of them."""
         ratio = self._ratios[voice]
         return -(-length * ratio.numerator // ratio.denominator)
 
-    def at_speed(self, samples, voice, length):
-        """Samples at the speed of a voice: int16 (num_samples(length, voice),) -> int16 (length,).
+    def at_speeds(self, waveforms, voices, length):
+        """Chunks at the speeds of their voices, resampled.
 
-        Where the speed is 1, they are returned as they are, whatever their length.
+        Arguments
+        ---------
+        waveforms : torch.Tensor
+            (batch, samples): of each chunk, the first num_samples(length, voice) count.
+        voices : np.ndarray
+            int (batch,)
+        length : int
+
+        Returns
+        -------
+        waveforms : torch.Tensor
+            (batch, length)
         """
-        ratio = self._ratios[voice]
-        if ratio == 1:
-            return samples
-        changed = _resampler(ratio)(torch.from_numpy(samples.astype(np.float32)))[:length]
-        return changed.round_().clamp_(-32768, 32767).to(torch.int16).numpy()
+        if not any(self._ratios[voice] != 1 for voice in voices):
+            return waveforms[:, :length]
+        changed = waveforms.new_empty(len(waveforms), length)
+        for voice in np.unique(voices):
+            ratio = self._ratios[voice]
+            rows = beside(torch.from_numpy(np.flatnonzero(voices == voice)), waveforms)
+            own = waveforms[rows, : self.num_samples(length, voice)]
+            if ratio != 1:
+                own = _resampler(ratio, own.device, own.dtype)(own)[:, :length]
+            changed.index_copy_(0, rows, own)
+        return changed
 
     def warped(self, features, voices):
         """Features with the vocal tracts of their voices.
@@ -121,7 +138,7 @@ class Voices:
         voices : np.ndarray
             int (batch,)
         """
-        for voice in sorted({*voices.tolist()}):
+        for voice in np.unique(voices):
             if self.warps[voice] != 1.0:
                 rows = beside(torch.from_numpy(np.flatnonzero(voices == voice)), features)
                 matrix = beside(self._matrices[self.warps[voice]], features)
@@ -130,8 +147,8 @@ class Voices:
 
 
 @functools.lru_cache
-def _resampler(ratio):
-    return Resample(ratio.numerator, ratio.denominator)
+def _resampler(ratio, device, dtype):
+    return Resample(ratio.numerator, ratio.denominator).to(device, dtype)
 
 
 def _check_factors(name, factors, low, high):

@@ -20,7 +20,10 @@ from local.machine.runtime import num_reading_workers
 
 
 class Chunks(NamedTuple):
-    """A training batch: chunks or, with `lengths` and `starts`, whole utterances."""
+    """A training batch: chunks or, with `lengths` and `starts`, whole utterances.
+
+    Chunks that are to be made faster are longer than others, which have zeros behind them.
+    """
 
     waveforms: torch.Tensor  # int16 (batch, samples); or stored log-mel, (batch, frames, num_mels)
     lengths: torch.Tensor | None  # (batch,) samples (frames) of each utterance
@@ -61,7 +64,7 @@ class ChunkDataset(Dataset):
     in_memory : bool
         Reads everything now and keeps it: at most 2 bytes a sample.
     voices : local.augmentation.voices.Voices, optional
-        In which chunks are cut; each has the label that a speaker's voice has.
+        Of what speed each chunk will be: it is cut longer or shorter. Its label is the voice's.
     num_draws : int
         Uniform numbers that a chunk comes with; the first is for the voice.
     """
@@ -98,26 +101,22 @@ class ChunkDataset(Dataset):
         draws = rng.random(self.num_draws)
         label = self.labels[index]
         place = rng.random()
-        if self.voices is None:
-            samples = self._cut(index, self.chunk_length, rng)
-        else:
+        length = self.chunk_length
+        if self.voices:
             voice = int(self.voices.numbers(draws[0]))
-            length = self.voices.num_samples(self.chunk_length, voice)
-            samples = self.voices.at_speed(self._cut(index, length, rng), voice, self.chunk_length)
+            length = self.voices.num_samples(length, voice)
             label = self.voices.label(label, voice, self.num_speakers)
+        samples = self._whole(index) if self.whole else self._chunk(index, length, rng)
         return {"samples": samples, "place": place, "label": label, "draws": draws}
 
-    def _cut(self, index, length, rng):
-        return self._whole(index, length) if self.whole else self._chunk(index, length, rng)
-
-    def _whole(self, index, length):
+    def _whole(self, index):
         if self.in_memory is None:
             samples = read_utterance(*self.places[index], self.sample_rate)
         else:
             samples = self.in_memory[index]
-        if len(samples) >= length:
+        if len(samples) >= self.chunk_length:
             return samples
-        return np.resize(samples, (length, *samples.shape[1:]))  # repeats them
+        return np.resize(samples, (self.chunk_length, *samples.shape[1:]))  # repeats them
 
     def _chunk(self, index, length, rng):
         if self.in_memory is None:
@@ -164,7 +163,7 @@ def training_loader(
     device : str
         Of the network.
     augmentation : local.augmentation.chain.Augmentation or None
-        Says in which voices chunks are cut, and how many numbers are drawn for each.
+        Says of what voices chunks are, and how many numbers are drawn for each.
     log_mel : local.features.LogMel
         Says how many frames a chunk of stored features has.
     sample_rate, ...
@@ -222,10 +221,9 @@ def collate(whole, items):
     labels = torch.tensor([item["label"] for item in items])
     draws = torch.from_numpy(np.stack([item["draws"] for item in items]))
     draws = draws if draws.shape[1] else None
-    if not whole:
-        waveforms = torch.from_numpy(np.stack([item["samples"] for item in items]))
-        return Chunks(waveforms, None, None, labels, draws)
     waveforms, lengths = pad_waveforms([item["samples"] for item in items])
+    if not whole:
+        return Chunks(waveforms, None, None, labels, draws)
     starts = torch.tensor([item["place"] for item in items], dtype=torch.float32)
     return Chunks(waveforms, lengths, starts, labels, draws)
 

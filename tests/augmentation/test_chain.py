@@ -50,10 +50,10 @@ def drawn(augmentation, batch_size=6):
 
 def test_everything_together(everything, chunks):
     draws = drawn(everything)
-    before = chunks(6).round().to(torch.int16)
+    before = chunks(6, 8800).round().to(torch.int16)
     waveforms = everything.waveforms(before, draws)
-    assert waveforms.shape == before.shape and waveforms.dtype == torch.float32
-    assert torch.equal(before, chunks(6).round().to(torch.int16))  # not changed in place
+    assert waveforms.shape == (6, 8000) and waveforms.dtype == torch.float32
+    assert torch.equal(before, chunks(6, 8800).round().to(torch.int16))  # not changed in place
     assert torch.equal(waveforms, everything.waveforms(before, draws))
     assert not torch.equal(waveforms, everything.waveforms(before, drawn(everything) / 2))
     features = torch.randn(6, 47, 80)
@@ -70,11 +70,11 @@ def test_what_is_drawn_is_used_once(everything):
 
 def test_autocast_changes_nothing(everything, chunks):
     draws = drawn(everything)
-    expected = everything.waveforms(chunks(6), draws)
+    expected = everything.waveforms(chunks(6, 8800), draws)
     features = torch.randn(6, 47, 80)
     expected_features = everything.features(features.clone(), draws)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(everything.waveforms(chunks(6), draws), expected)
+        assert torch.equal(everything.waveforms(chunks(6, 8800), draws), expected)
         assert torch.equal(everything.features(features.clone(), draws), expected_features)
 
 

@@ -81,27 +81,28 @@ def test_chunks_are_drawn_as_ever(corpus):
         assert np.array_equal(dataset[draw, draw]["samples"], expected)
 
 
-def test_voices_have_their_speeds_and_labels(corpus):
+def test_voices_have_their_lengths_and_labels(corpus):
     manifest_path, _ = corpus
     plain = ChunkDataset(manifest_path, 16000, 8000, seed=5)
     for new_speakers in (True, False):
         voices = Voices(speeds=[0.9, 1.1], probability=0.8, new_speakers=new_speakers)
-        dataset = ChunkDataset(
-            manifest_path, 16000, 8000, seed=5, voices=voices, num_draws=3, in_memory=True
+        dataset = ChunkDataset(manifest_path, 16000, 8000, seed=5, voices=voices, num_draws=3)
+        items = [dataset[draw % 8, draw] for draw in range(30)]
+        numbers = voices.numbers(np.stack([item["draws"] for item in items])[:, 0])
+        assert {*numbers} == {0, 1, 2}
+        labels = [plain[draw % 8, draw]["label"] for draw in range(30)]
+        for item, number, label in zip(items, numbers.tolist(), labels, strict=True):
+            assert item["samples"].shape == ((8000, 7200, 8800)[number],)
+            assert item["label"] == (label + 2 * number if new_speakers else label)
+        batch = collate(False, items)
+        assert (
+            batch.waveforms.shape == (30, 8800) and not batch.waveforms[numbers == 0, 8000:].any()
         )
-        found = set()
-        for draw in range(30):
-            item = dataset[draw % 8, draw]
-            voice = int(voices.numbers(item["draws"][0]))
-            label = plain[draw % 8, draw]["label"]
-            assert item["label"] == (label + 2 * voice if new_speakers else label)
-            assert item["samples"].shape == (8000,) and item["draws"].shape == (3,)
-            # The pitches of the voices are 100 and 130 Hz.
-            spectrum = np.abs(np.fft.rfft(item["samples"] * np.hanning(8000), 80_000))[:1000]
-            pitch = (100, 130)[label] * voices.speeds[voice]
-            assert spectrum.argmax() / 5 == pytest.approx(pitch, rel=0.02)
-            found.add(voice)
-        assert found == {0, 1, 2}
+        # The pitches of the speakers are 100 and 130 Hz.
+        chunks = voices.at_speeds(batch.waveforms.double(), numbers, 8000)
+        spectra = torch.fft.rfft(chunks * torch.hann_window(8000), 80_000).abs()[:, :1000]
+        pitches = np.array((100, 130))[labels] * np.array(voices.speeds)[numbers]
+        assert spectra.argmax(dim=1).numpy() / 5 == pytest.approx(pitches, rel=0.02)
 
 
 def test_short_utterances_are_repeated(corpus):

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from made_up import SMALL, write_corpus
-from subjects.training import EMBEDDING_SIZE, QUICK, Loop
 from tables import Row, Table, against
 from timing import interleaved
 
 from local.augmentation.mixup import Mixup
-from local.augmentation.part import Part
 from local.augmentation.voices import Voices
+from subjects.training import EMBEDDING_SIZE, QUICK, Loop
 
 MOST = 0.15  # of a step
 
@@ -48,30 +47,30 @@ def measure(options):
 
 def part_calls(augmentation, batch, device):
     """Each part alone, and all of them, on a batch of chunks."""
-    waveforms = batch.waveforms.to(device)
-    features = torch.randn(len(waveforms), 147, 80, device=device)
-    sizes = {id(part): part.num_draws for part in augmentation.modules() if isinstance(part, Part)}
-    draws = {key: uniform(len(waveforms), size) for key, size in sizes.items()}
-    all_draws = uniform(len(waveforms), augmentation.num_draws)
+    chunks = batch.waveforms.to(device)
+    waveforms, features = chunks.float(), torch.randn(len(chunks), 147, 80, device=device)
+    draws = uniform(len(chunks), augmentation.num_draws)
+    length = augmentation.chunk_samples
 
     def everything():
-        augmentation.waveforms(waveforms, all_draws)
-        augmentation.features(features, all_draws)
-        at_speeds(augmentation.voices, waveforms)
+        augmentation.waveforms(chunks, draws)
+        augmentation.features(features.clone(), draws)
+
+    def alone(part, values):
+        own = uniform(len(values), part.num_draws)
+        return lambda: part(values.clone(), own)
 
     calls = {
         "all parts": everything,
-        "int16 to float": lambda: waveforms.to(torch.float32),
-        "Voices: speeds": partial(at_speeds, augmentation.voices, waveforms),
-        "Voices: warps": partial(at_warps, features),
-        "Mixup": partial(Mixup(probability=0.5), waveforms.float(), uniform(len(waveforms), 2)),
+        "a copy of the chunks, as in each part but speeds": waveforms.clone,
+        "voices: speeds": partial(at_speeds, augmentation.voices, waveforms, length),
+        "voices: warps in their place": partial(at_warps, features),
+        "mixup of half of the chunks": alone(Mixup(probability=0.5), waveforms[:, :length]),
     }
-    for parts, inputs in (
-        (augmentation.waveform_parts[1:], waveforms.float()),
-        (augmentation.feature_parts, features),
-    ):
-        for part in parts:
-            calls[type(part).__name__] = partial(part, inputs, draws[id(part)])
+    for part in augmentation.waveform_parts[1:]:
+        calls[type(part).__name__.lower()] = alone(part, waveforms[:, :length])
+    for part in augmentation.feature_parts:
+        calls[type(part).__name__.lower()] = alone(part, features)
     return {name: finished(call, device) for name, call in calls.items()}
 
 
@@ -79,18 +78,15 @@ def uniform(batch_size, size):
     return torch.from_numpy(np.random.default_rng(0).random((batch_size, size)))
 
 
-def at_speeds(voices, waveforms):
-    """As the data loader does, chunk by chunk."""
-    samples = np.zeros(voices.num_samples(waveforms.shape[1], 2), np.int16)
-    for uniform_number in np.linspace(0, 1, len(waveforms), endpoint=False):
-        voice = int(voices.numbers(uniform_number))
-        length = voices.num_samples(waveforms.shape[1], voice)
-        voices.at_speed(samples[:length], voice, waveforms.shape[1])
+def at_speeds(voices, waveforms, length):
+    numbers = voices.numbers(np.linspace(0, 1, len(waveforms), endpoint=False))
+    voices.at_speeds(waveforms, numbers, length)
 
 
-def at_warps(features, voices=Voices(speeds=[], warps=[0.9, 1.1])):
+def at_warps(features):
+    voices = Voices(speeds=[], warps=[0.9, 1.1])
     numbers = voices.numbers(np.linspace(0, 1, len(features), endpoint=False))
-    voices.warped(features, numbers)
+    voices.warped(features.clone(), numbers)
 
 
 def finished(call, device):
