@@ -70,6 +70,10 @@ def load(hparams):
         extractor.head = extractor.head.up_to(hparams["layer"])
     except ValueError as error:
         raise InputError(str(error)) from error
+    if hparams["alignment"] and model["features"].vad != "none":
+        raise InputError(
+            "alignment: this model leaves out quiet frames (vad): when a state was is not known"
+        )
     return model, AlignmentRecorder(extractor) if hparams["alignment"] else None
 
 

@@ -20,21 +20,20 @@ if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
 
 import logging
-import shlex
 
 import speechbrain as sb
 
 from local.atomic import lock_folder, writing
 from local.corpora import demo
-from local.data.chunks import cut_features
 from local.embeddings.embed import embed_share
 from local.errors import InputError
 from local.evaluation.metrics import eer
 from local.evaluation.warnings import collapse_warning
+from local.features.cutting import cut_features
 from local.machine import processes, runtime
-from local.model_files import model_dir
 from local.scoring.cosine import cosine_scores
 from local.training import checkpoints
+from local.training.closing import closing_words
 from local.training.earlier_run import check_earlier_run, is_finished
 from local.training.initial_weights import load_initial_weights
 from local.training.schedules import chosen
@@ -69,17 +68,26 @@ class SpeakerBrain(SelectingBrain):
     def compute_forward(self, batch, stage):
         """A batch of Chunks to the cosines with each speaker: (batch, num_speakers)."""
         batch = batch.to(self.device)
-        features, num_frames = self.modules.features(batch.waveforms, batch.lengths)
+        augmented = stage == sb.Stage.TRAIN and batch.draws is not None
+        waveforms = batch.waveforms
+        if augmented:
+            waveforms = self.modules.augmentation.waveforms(waveforms, batch.draws)
+        features, num_frames = self.modules.features(waveforms, batch.lengths)
         if batch.starts is not None:
             chunk_frames = self.modules.features.num_frames(self.hparams.chunk_samples)
             features = cut_features(features, num_frames, batch.starts, chunk_frames)
+        if augmented:
+            features = self.modules.augmentation.features(features, batch.draws)
         if stage == sb.Stage.TRAIN:
             features = self.hparams.feature_masking(features)
         return self.modules.classifier(self.modules.extractor(features))
 
     def compute_objectives(self, predictions, batch, stage):
         """The cosines of the chunks to the margin softmax loss."""
-        return self.hparams.loss(predictions, batch.labels.to(self.device))
+        labels = batch.labels.to(self.device)
+        if batch.draws is None:
+            return self.hparams.loss(predictions, labels)
+        return self.modules.augmentation.loss(self.hparams.loss, predictions, labels, batch.draws)
 
     def on_fit_batch_start(self, batch, should_step):
         self.hparams.loss.set_step(self.position, self.total_updates)
@@ -131,12 +139,13 @@ class SpeakerBrain(SelectingBrain):
         return float(rate), float(threshold)
 
 
-def make_brain(hparams, run_opts, prepared, train_sampler):
+def make_brain(hparams, run_opts, prepared, train_sampler, augmentation=None):
     """The Brain with its model, classifier and checkpointer."""
     make_schedule = chosen("lr_schedule", hparams["lr_schedule"], hparams["lr_schedules"])
     opt_class = chosen("optimizer", hparams["optimizer"], hparams["optimizers"])
+    copies = augmentation.voices.copies if augmentation else 1
     try:
-        classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers)
+        classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers * copies)
     except ValueError as error:
         raise InputError(f"classifier: {error}") from error
     train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"], prepared.warning)
@@ -161,7 +170,8 @@ def make_brain(hparams, run_opts, prepared, train_sampler):
             "features": hparams["log_mel"],
             "extractor": hparams["extractor"],
             "classifier": classifier,
-        },
+        }
+        | ({"augmentation": augmentation} if augmentation else {}),
         opt_class=opt_class,
         hparams=hparams,
         run_opts=run_opts,
@@ -202,10 +212,13 @@ def set_up(yaml_path, hparams, run_opts, overrides):
     if hparams["init_from"]:
         load_initial_weights(hparams["init_from"], hparams["extractor"], hparams["out_dir"])
     prepared = prepare_data(hparams)
-    train_loader = hparams["train_loader"](prepared.train, device)
+    augmentation = None
+    if hparams["augment"]:
+        augmentation = hparams["augmentation"].prepare(prepared.train.path)
+    train_loader = hparams["train_loader"](prepared.train, device, augmentation)
     num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
     valid_loader = hparams["valid_loader"](prepared.valid.path, num_workers=num_workers)
-    brain = make_brain(hparams, run_opts, prepared, train_loader.batch_sampler)
+    brain = make_brain(hparams, run_opts, prepared, train_loader.batch_sampler, augmentation)
     if processes.rank() > 0:
         # The weights are the same in all processes; what is drawn from now on is not.
         sb.utils.seed.seed_everything(hparams["seed"] + processes.rank(), verbose=False)
@@ -214,17 +227,9 @@ def set_up(yaml_path, hparams, run_opts, overrides):
 
 def report(hparams):
     """Where the best model is and what to do with it."""
-    out_dir = Path(hparams["out_dir"])
-    counter = hparams["epoch_counter"]
-    options = {"model_dir": out_dir, "output_dir": out_dir / "verification"}
-    options |= {key: hparams[key] for key in ("valid_data_dir", "valid_clients", "valid_impostors")}
-    command = ["python", f"{ROOT}/recipes/verify.py", f"{ROOT}/hparams/verify.yaml"]
-    command += [str(part) for key, value in options.items() for part in (f"--{key}", value)]
-    return (
-        f"Lowest EER on the trials: {counter.best_score:.2f} % after epoch {counter.best_limit}.\n"
-        f"The model: {model_dir.best_weights(out_dir)[0]}\n"
-        f"Verify with: {shlex.join(command)}"
-    )
+    keys = ("valid_data_dir", "valid_clients", "valid_impostors")
+    trials = {key: hparams[key] for key in keys}
+    return closing_words(hparams["out_dir"], hparams["epoch_counter"], trials, ROOT)
 
 
 def main(arguments):

@@ -14,7 +14,8 @@ from benchmarks.timing import Times, interleaved
 RUN = Path(__file__).parent / "benchmarks" / "run.py"
 # All but `accuracy` and `export`, which need real speech.
 SUBJECTS = """
-    checkpoints chunk_reading classifier embeddings evaluation front_ends log_mel feature_script
+    augmentation checkpoints chunk_reading classifier embeddings evaluation front_ends log_mel
+    feature_script
     metrics packed_audio preparation score_files score_norm scoring sharing startup training
     validation
 """.split()

@@ -20,7 +20,10 @@ from local.machine.runtime import num_reading_workers
 
 
 class Chunks(NamedTuple):
-    """A training batch: chunks or, with `lengths` and `starts`, whole utterances."""
+    """A training batch: chunks or, with `lengths` and `starts`, whole utterances.
+
+    Chunks that are to be made faster are longer than others, which have zeros behind them.
+    """
 
     waveforms: torch.Tensor  # int16 (batch, samples); or stored log-mel, (batch, frames, num_mels)
     lengths: torch.Tensor | None  # (batch,) samples (frames) of each utterance
@@ -28,10 +31,14 @@ class Chunks(NamedTuple):
     # the first possible place, to 1, the last.
     starts: torch.Tensor | None
     labels: torch.Tensor  # int64 (batch,)
+    # float64 (batch, num_draws) from 0 to below 1, of what changes the chunks: see
+    # `local.augmentation`. They stay on the CPU.
+    draws: torch.Tensor | None = None
 
     def to(self, device):
         """A copy on the device, asynchronous from pinned memory."""
-        return Chunks(*(x if x is None else x.to(device, non_blocking=True) for x in self))
+        moved = (x if x is None else x.to(device, non_blocking=True) for x in self[:-1])
+        return Chunks(*moved, self.draws)
 
 
 class ChunkDataset(Dataset):
@@ -40,7 +47,7 @@ class ChunkDataset(Dataset):
     Its index is (index of the utterance, draw). The draw (see `EndlessShuffle`) seeds a chunk's
     randomness, so that the chunk is the same for any number of workers, and after an interruption.
     Its items are dictionaries: samples, int16 (samples,) or (frames, num_mels); place, from 0 to 1;
-    label, int.
+    label, int; draws, float64 (num_draws,).
 
     Arguments
     ---------
@@ -56,10 +63,22 @@ class ChunkDataset(Dataset):
         shorter than a chunk are repeated up to its length.
     in_memory : bool
         Reads everything now and keeps it: at most 2 bytes a sample.
+    voices : local.augmentation.voices.Voices, optional
+        Of what speed each chunk will be: it is cut longer or shorter. Its label is the voice's.
+    num_draws : int
+        Uniform numbers that a chunk comes with; the first is for the voice.
     """
 
     def __init__(
-        self, manifest_path, sample_rate, chunk_length, seed, whole=False, in_memory=False
+        self,
+        manifest_path,
+        sample_rate,
+        chunk_length,
+        seed,
+        whole=False,
+        in_memory=False,
+        voices=None,
+        num_draws=0,
     ):
         rows = list(read_manifest(manifest_path))
         self.places = [(row["wav"], int(row["start"]), int(row["stop"])) for row in rows]
@@ -68,6 +87,9 @@ class ChunkDataset(Dataset):
         self.chunk_length = chunk_length
         self.seed = seed
         self.whole = whole
+        self.voices = voices
+        self.num_draws = num_draws
+        self.num_speakers = len(set(self.labels))
         self.in_memory = self._read_all() if in_memory else None
 
     def __len__(self):
@@ -76,9 +98,16 @@ class ChunkDataset(Dataset):
     def __getitem__(self, index_and_draw):
         index, draw = index_and_draw
         rng = np.random.default_rng((self.seed, draw))
+        draws = rng.random(self.num_draws)
+        label = self.labels[index]
         place = rng.random()
-        samples = self._whole(index) if self.whole else self._chunk(index, rng)
-        return {"samples": samples, "place": place, "label": self.labels[index]}
+        length = self.chunk_length
+        if self.voices:
+            voice = int(self.voices.numbers(draws[0]))
+            length = self.voices.num_samples(length, voice)
+            label = self.voices.label(label, voice, self.num_speakers)
+        samples = self._whole(index) if self.whole else self._chunk(index, length, rng)
+        return {"samples": samples, "place": place, "label": label, "draws": draws}
 
     def _whole(self, index):
         if self.in_memory is None:
@@ -89,10 +118,10 @@ class ChunkDataset(Dataset):
             return samples
         return np.resize(samples, (self.chunk_length, *samples.shape[1:]))  # repeats them
 
-    def _chunk(self, index, rng):
+    def _chunk(self, index, length, rng):
         if self.in_memory is None:
-            return read_chunk(*self.places[index], self.chunk_length, rng, self.sample_rate)
-        return cut_chunk(self.in_memory[index], self.chunk_length, rng)
+            return read_chunk(*self.places[index], length, rng, self.sample_rate)
+        return cut_chunk(self.in_memory[index], length, rng)
 
     def _read_all(self):
         with ThreadPoolExecutor() as pool:
@@ -110,6 +139,7 @@ class ChunkDataset(Dataset):
 def training_loader(
     manifest,
     device,
+    augmentation,
     log_mel,
     sample_rate,
     chunk_samples,
@@ -132,6 +162,8 @@ def training_loader(
         Of the training utterances.
     device : str
         Of the network.
+    augmentation : local.augmentation.chain.Augmentation or None
+        Says of what voices chunks are, and how many numbers are drawn for each.
     log_mel : local.features.LogMel
         Says how many frames a chunk of stored features has.
     sample_rate, ...
@@ -153,7 +185,8 @@ def training_loader(
     num_bytes = 2 * manifest.seconds * sample_rate * processes.num_local()
     in_memory = num_bytes <= 1e9 * max_memory_gb
     length = log_mel.num_frames(chunk_samples) if train_on == "features" else chunk_samples
-    dataset = ChunkDataset(manifest.path, sample_rate, length, seed, whole, in_memory)
+    drawn = (augmentation.voices, augmentation.num_draws) if augmentation else ()
+    dataset = ChunkDataset(manifest.path, sample_rate, length, seed, whole, in_memory, *drawn)
     num_processes = processes.num_processes()
     own_size = -(-batch_size // (num_processes * grad_accumulation_factor))
     synchronised = sync_batch_norm and device.startswith("cuda")
@@ -186,12 +219,13 @@ def training_loader(
 def collate(whole, items):
     """Items of a ChunkDataset to Chunks; `whole` as there."""
     labels = torch.tensor([item["label"] for item in items])
-    if not whole:
-        waveforms = torch.from_numpy(np.stack([item["samples"] for item in items]))
-        return Chunks(waveforms, None, None, labels)
+    draws = torch.from_numpy(np.stack([item["draws"] for item in items]))
+    draws = draws if draws.shape[1] else None
     waveforms, lengths = pad_waveforms([item["samples"] for item in items])
+    if not whole:
+        return Chunks(waveforms, None, None, labels, draws)
     starts = torch.tensor([item["place"] for item in items], dtype=torch.float32)
-    return Chunks(waveforms, lengths, starts, labels)
+    return Chunks(waveforms, lengths, starts, labels, draws)
 
 
 def pad_waveforms(waveforms):
@@ -202,33 +236,3 @@ def pad_waveforms(waveforms):
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
     return torch.from_numpy(padded), torch.tensor(lengths)
-
-
-def cut_features(features, num_frames, starts, chunk_frames):
-    """Cuts a chunk out of the features of each utterance.
-
-    Arguments
-    ---------
-    features : torch.Tensor
-        (batch, frames, num_features).
-    num_frames : torch.Tensor
-        (batch,) of each utterance, at least chunk_frames.
-    starts : torch.Tensor
-        (batch,) from 0 to 1; see `Chunks`.
-    chunk_frames : int
-
-    Returns
-    -------
-    chunks : torch.Tensor
-        (batch, chunk_frames, num_features).
-
-    Example
-    -------
-    >>> features = torch.arange(6.0).view(1, 6, 1)
-    >>> cut_features(features, torch.tensor([5]), torch.tensor([0.99]), chunk_frames=2).flatten()
-    tensor([3., 4.])
-    """
-    last = num_frames - chunk_frames
-    first = (starts * (last + 1)).long().clamp(max=last)
-    frames = first[:, None] + torch.arange(chunk_frames, device=features.device)
-    return features.gather(1, frames[:, :, None].expand(-1, -1, features.shape[2]))

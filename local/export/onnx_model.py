@@ -94,8 +94,14 @@ def write_onnx(model, path, kind="waveform"):
     Raises
     ------
     InputError
-        If the file can't be written, or the difference is above `TOLERANCE`.
+        If the file can't be written, or the difference is above `TOLERANCE`; or if the model's
+        features leave out frames.
     """
+    if model["features"].vad != "none":
+        raise InputError(
+            "onnx: this model leaves out quiet frames (vad), and ONNX files of this recipe don't: "
+            "give --onnx False. What SpeechBrain loads leaves them out, too"
+        )
     features = copy.deepcopy(model["features"]).cpu()
     extractor = copy.deepcopy(model["extractor"]).cpu().eval()
     network = FeaturesInside(features, extractor) if kind == "waveform" else extractor

@@ -29,7 +29,16 @@ logger = logging.getLogger(__name__)
 
 # What an export keeps of the weights. The optimizer, two thirds of the file, serves only the
 # training that made it.
-KEPT = ("extractor", "classifier", "step", "epoch", "eer_percent", "threshold", "trials_digest")
+KEPT = (
+    "extractor",
+    "classifier",
+    "num_speakers",
+    "step",
+    "epoch",
+    "eer_percent",
+    "threshold",
+    "trials_digest",
+)
 
 
 class Trained(NamedTuple):
@@ -64,7 +73,9 @@ def read_trained(model_dir, threshold=None):
     content = load_weights(model["path"])
     weights = {key: content[key] for key in KEPT if key in content}
     weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
-    classifier = _make_classifier(weights.get("classifier"), model["path"])
+    classifier = _make_classifier(
+        weights.get("classifier"), weights.get("num_speakers"), model["path"]
+    )
     return Trained(Path(model_dir), model, weights, read_settings(model_dir), classifier)
 
 
@@ -81,11 +92,14 @@ def _threshold(given, validated, path):
     return validated
 
 
-def _make_classifier(state, path):
+def _make_classifier(state, num_speakers, path):
+    """The classifier of the speakers; those who are other voices of them are left out."""
     if state is None or state == {}:
         return None
     check_tensors(state, path)
     try:
+        if num_speakers and num_speakers < len(state["directions"]):
+            state = state | {"directions": state["directions"][:num_speakers].clone()}
         num_speakers, *centres, embedding_size = state["directions"].shape
         has_projection = any(key.startswith("projection") for key in state)
         with sketching():  # without its memory: the weights bring theirs

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from speechbrain.utils.autocast import fwd_default_precision
 
+from local.features.vad import check_limits, leave_out, loud_frames
 from local.models.padding import Padding
 
 # Utterances at once on a CPU, few enough for the processor's cache to hold what is computed.
@@ -82,6 +83,10 @@ class LogMel(torch.nn.Module):
         has no effect. False is what models were trained with that know no such setting.
     normalization : str
         "cmn" (mean), "cmvn" (mean and deviation) or "none".
+    vad : str
+        "energy" leaves out quiet frames before the normalisation, "none" does not.
+    vad_range_db, vad_context : float, int
+        What is quiet: see `loud_frames`.
     dtype : torch.dtype
         Of the computation; float32 differs from float64 by up to 3e-4.
 
@@ -103,11 +108,15 @@ class LogMel(torch.nn.Module):
         preemphasis=0.97,
         remove_dc_offset=False,
         normalization="cmn",
+        vad="none",
+        vad_range_db=35.0,
+        vad_context=5,
         dtype=torch.float32,
     ):
         super().__init__()
         if normalization not in ("cmn", "cmvn", "none"):
             raise ValueError(f"normalization is cmn, cmvn or none, not {normalization!r}")
+        check_limits(vad, vad_range_db, vad_context)
         is_frame = 0 < window_size <= fft_size <= MAX_FFT_SIZE and hop > 0
         if not (is_frame and 0 < num_mels <= min(fft_size, MAX_MELS)):
             raise ValueError("window_size, hop, fft_size and num_mels don't go together")
@@ -116,6 +125,8 @@ class LogMel(torch.nn.Module):
         self.num_mels = num_mels
         self.preemphasis = preemphasis
         self.normalization = normalization
+        self.vad = vad
+        self.vad_limits = (vad_range_db, vad_context)
         # The window sits where torch.stft and librosa put one that is shorter than the frame.
         window = np.zeros(fft_size)
         window[(fft_size - window_size) // 2 :][:window_size] = np.hamming(window_size + 1)[:-1]
@@ -154,11 +165,15 @@ class LogMel(torch.nn.Module):
         features : torch.Tensor
             (batch, frames, num_mels), zero after the end of an utterance.
         num_frames : torch.Tensor or None
-            (batch,) frames of each utterance; None where lengths is None.
+            (batch,) frames of each utterance, with a vad those that it leaves; None where lengths
+            is None: its frames are then repeated up to the number that there was.
         """
         log_mel, num_frames = waveforms, lengths
         if waveforms.ndim == 2:
             log_mel, num_frames = self.log_mel(waveforms, lengths)
+        if self.vad == "energy":
+            is_kept = loud_frames(log_mel, num_frames, *self.vad_limits)
+            log_mel, num_frames = leave_out(log_mel, num_frames, is_kept)
         padding = None if lengths is None else Padding(num_frames, log_mel.shape[1])
         return self._normalize(log_mel.to(self.window.dtype), padding), num_frames
 

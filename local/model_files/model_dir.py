@@ -37,8 +37,9 @@ def save_weights(out_dir, content, num_to_keep=3):
     ---------
     out_dir : str or Path
     content : dict
-        extractor, classifier, optimizer (state dictionaries), step, epoch, eer_percent, threshold
-        (of the scores at the equal error rate), trials_digest (of those that chose the model).
+        extractor, classifier, optimizer (state dictionaries), num_speakers, step, epoch,
+        eer_percent, threshold (of the scores at the equal error rate), trials_digest (of those that
+        chose the model).
     num_to_keep : int
         Files that stay, this one included.
 

@@ -90,15 +90,18 @@ class MarginSoftmax(torch.nn.Module):
         self.add_penalty = MARGINS[self.kind](margin=-self.top_k_penalty * factor)
 
     @fwd_default_precision
-    def forward(self, cosines, labels):
-        """(batch, speakers) and (batch,) -> the mean loss."""
+    def forward(self, cosines, labels, weights=None):
+        """(batch, speakers), (batch,) and (batch,) of each chunk, or None -> the mean loss."""
         true_speaker = labels.unsqueeze(1)
         true_cosine = cosines.gather(1, true_speaker)
         less_margin = self.subtract_margin(true_cosine, torch.ones_like(true_cosine))
         logits = cosines.scatter(1, true_speaker, less_margin)
         if self.top_k:
             logits = self._with_penalty(logits, cosines, true_speaker)
-        return cross_entropy(logits.mul_(self.scale), labels)
+        logits = logits.mul_(self.scale)
+        if weights is None:
+            return cross_entropy(logits, labels)
+        return (weights * cross_entropy(logits, labels, reduction="none")).mean()
 
     def _with_penalty(self, logits, cosines, true_speaker):
         others = cosines.detach().scatter(1, true_speaker, float("-inf"))

@@ -70,6 +70,7 @@ RULES = {
     "num_mels": Numbers(1, 256),
     "normalize_over": Names(("chunk", "utterance")),
     "chunk_samples": Numbers(512, 10**8),  # at least a frame
+    "vad": Names(("none", "energy")),
     "max_masked_mels": Numbers(0, 256),
     "num_blocks": Numbers(1, 16),
     "width": Numbers(1, 10**6),
@@ -114,17 +115,17 @@ RULES = {
     "threshold": Numbers(-1, 1, is_whole=False, or_null=True),
 }
 RULES |= dict.fromkeys(
-    "batch_norm embedding_relu projection sync_batch_norm are_llrs subtract_mean unit_length "
-    "alignment onnx".split(),
+    "augment batch_norm embedding_relu projection sync_batch_norm are_llrs subtract_mean "
+    "unit_length alignment onnx".split(),
     Names((True, False)),
 )
 # Text, whatever a YAML file says; besides these, all settings whose value in it is text or null.
 TEXTS = set(
     "train_data_dir train_labels_path valid_data_dir valid_clients valid_impostors out_dir "
-    "init_from feature_dir model_dir scores output_dir trials enrol_models cohort calibration "
-    "speakers speaker_table out quality_file held_out_file files data_dir export_dir metrics "
-    "front_end pooling margin_kind margin_schedule normalization optimizer lr_schedule backend "
-    "enrol_mean score_norm cohort_kind base presets reference only".split()
+    "init_from feature_dir noise_dir rir_dir model_dir scores output_dir trials enrol_models "
+    "cohort calibration speakers speaker_table out quality_file held_out_file files data_dir "
+    "export_dir metrics front_end pooling margin_kind margin_schedule normalization optimizer "
+    "lr_schedule backend enrol_mean score_norm cohort_kind base presets reference only".split()
 )
 
 LISTS = ("scores", "files", "only", "presets")  # texts that may be several

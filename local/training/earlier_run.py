@@ -91,13 +91,13 @@ def has_checkpoint(out_dir):
 def differences(before, now):
     """(name, value before, value now) of what differs in two definitions of a model.
 
-    A setting that only one of them has and that is off (False, 0, null) there makes no difference:
-    a definition may be older than the setting.
+    A setting that only one of them has and that is off (False, 0, null, none) there makes no
+    difference: a definition may be older than the setting.
     """
     before, now = (_as_today(dict(_flat(definition))) for definition in (before, now))
     for name in dict.fromkeys([*before, *now]):
         values = before.get(name), now.get(name)
-        if values[0] != values[1] and any(values):
+        if values[0] != values[1] and any(value and value != "none" for value in values):
             yield name, *(found.get(name, "missing") for found in (before, now))
 
 

@@ -142,6 +142,8 @@ class SelectingBrain(ResumableBrain):
             "classifier": unwrapped(self.modules.classifier).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.optimizer_step,
+            # The classifier may have more than that: other voices of a speaker count as others.
+            "num_speakers": self.num_speakers,
         }
         path = model_dir.save_weights(self.hparams.out_dir, content | results)
         logger.info(f"Lowest EER so far, {results['eer_percent']:.2f} %: {path}")

@@ -34,6 +34,7 @@ SUBJECTS = (
     "embeddings",
     "training",
     "front_ends",
+    "augmentation",
     "validation",
     "sharing",
     "checkpoints",

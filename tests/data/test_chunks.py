@@ -6,10 +6,12 @@ import torch
 from corpora import write_corpus
 from torch.utils.data import DataLoader
 
-from local.audio.reading import read_audio
-from local.data.chunks import ChunkDataset, collate, cut_features
+from local.audio.reading import cut_chunk, read_audio
+from local.augmentation.voices import Voices
+from local.data.chunks import ChunkDataset, collate
 from local.data.manifests import prepare_training
 from local.data.sampling import EndlessShuffle
+from local.features.cutting import cut_features
 from local.features.log_mel import LogMel
 
 
@@ -51,17 +53,56 @@ def test_chunks_are_parts_of_their_speakers_utterances(corpus):
             assert any((view == waveform).all(axis=1).any() for view in windows)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_chunks_do_not_depend_on_workers_or_memory(corpus, whole):
+AUGMENTED = {"voices": Voices(speeds=[0.9, 1.1], probability=0.8), "num_draws": 9}
+
+
+@pytest.mark.parametrize("settings", [{}, {"whole": True}, AUGMENTED])
+def test_chunks_do_not_depend_on_workers_or_memory(corpus, settings):
     manifest_path, _ = corpus
-    expected = batches_of(manifest_path, num_workers=0, whole=whole)
+    expected = batches_of(manifest_path, num_workers=0, **settings)
     for other in (
-        batches_of(manifest_path, num_workers=2, whole=whole),
-        batches_of(manifest_path, num_workers=0, whole=whole, in_memory=True),
+        batches_of(manifest_path, num_workers=2, **settings),
+        batches_of(manifest_path, num_workers=0, **settings, in_memory=True),
     ):
         for batch, same in zip(expected, other, strict=True):
             assert torch.equal(batch.waveforms, same.waveforms)
             assert torch.equal(batch.labels, same.labels)
+            assert batch.draws is None or torch.equal(batch.draws, same.draws)
+
+
+def test_chunks_are_drawn_as_ever(corpus):
+    """A new version gives the chunks that the one before gave: runs go on."""
+    manifest_path, audio = corpus
+    dataset = ChunkDataset(manifest_path, 16000, 8000, seed=5)
+    for draw in range(8):
+        rng = np.random.default_rng((5, draw))
+        rng.random()
+        expected = cut_chunk([*audio.values()][draw], 8000, rng)
+        assert np.array_equal(dataset[draw, draw]["samples"], expected)
+
+
+def test_voices_have_their_lengths_and_labels(corpus):
+    manifest_path, _ = corpus
+    plain = ChunkDataset(manifest_path, 16000, 8000, seed=5)
+    for new_speakers in (True, False):
+        voices = Voices(speeds=[0.9, 1.1], probability=0.8, new_speakers=new_speakers)
+        dataset = ChunkDataset(manifest_path, 16000, 8000, seed=5, voices=voices, num_draws=3)
+        items = [dataset[draw % 8, draw] for draw in range(30)]
+        numbers = voices.numbers(np.stack([item["draws"] for item in items])[:, 0])
+        assert {*numbers} == {0, 1, 2}
+        labels = [plain[draw % 8, draw]["label"] for draw in range(30)]
+        for item, number, label in zip(items, numbers.tolist(), labels, strict=True):
+            assert item["samples"].shape == ((8000, 7200, 8800)[number],)
+            assert item["label"] == (label + 2 * number if new_speakers else label)
+        batch = collate(False, items)
+        assert (
+            batch.waveforms.shape == (30, 8800) and not batch.waveforms[numbers == 0, 8000:].any()
+        )
+        # The pitches of the speakers are 100 and 130 Hz.
+        chunks = voices.at_speeds(batch.waveforms.double(), numbers, 8000)
+        spectra = torch.fft.rfft(chunks * torch.hann_window(8000), 80_000).abs()[:, :1000]
+        pitches = np.array((100, 130))[labels] * np.array(voices.speeds)[numbers]
+        assert spectra.argmax(dim=1).numpy() / 5 == pytest.approx(pitches, rel=0.02)
 
 
 def test_short_utterances_are_repeated(corpus):
@@ -84,14 +125,9 @@ def test_whole_utterances_are_padded_and_their_features_cut(corpus):
         assert sum(matches) == 1
 
 
-def test_cut_features_reaches_first_and_last_place():
-    features = torch.arange(10.0).view(1, 10, 1).expand(2, -1, -1)
-    starts = torch.tensor([0.0, 1.0])
-    chunks = cut_features(features, torch.tensor([10, 7]), starts, chunk_frames=3)
-    assert chunks[:, :, 0].tolist() == [[0.0, 1.0, 2.0], [4.0, 5.0, 6.0]]
-
-
 def test_batch_moves_to_a_device(corpus):
     manifest_path, _ = corpus
     moved = batches_of(manifest_path, num_workers=0)[0].to("meta")
     assert moved.waveforms.device.type == "meta" and moved.lengths is None
+    moved = batches_of(manifest_path, num_workers=0, **AUGMENTED)[0].to("meta")
+    assert moved.labels.device.type == "meta" and moved.draws.device.type == "cpu"

@@ -185,3 +185,10 @@ def test_a_path_that_cannot_be_written(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_model, "_exported", lambda *arguments: content)
     with pytest.raises(InputError, match="can't be written"):
         write_onnx(one.model, tmp_path / "none" / "model.onnx")
+
+
+def test_a_model_that_leaves_out_frames_is_refused(tmp_path):
+    model = make_model() | {"features": LogMel(vad="energy")}
+    with pytest.raises(InputError, match="leaves out quiet frames .* --onnx False"):
+        write_onnx(model, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

@@ -46,7 +46,7 @@ MODELS = {
     "attention": {"replaced": [TURNED]},
     "multi_head": {"front_end": "repvgg"},  # without the settings of its training
     "double_multi_head": {"front_end": "ecapa", "projection": True},
-    "temporal_average": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2},
+    "temporal_average": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2, "vad": "energy"},
     "statistics": {"batch_norm": False, "hidden_size": 6, "embedding_relu": True},
     "attentive_statistics": {"front_end": "resnet34"},  # without a classifier
     "x_vector": {"front_end": "xvector", "pooling": "statistics", "num_centres": 2},

@@ -17,6 +17,20 @@ TINY = {
     "device": "cpu",
 }
 
+# All that changes training chunks, and little to keep in memory for it.
+EVERY_AUGMENTATION = {
+    "augment": True,
+    "vad": "energy",
+    "augmentation": {
+        **{name: {"probability": 0.5} for name in "silence equalizer telephone gain".split()},
+        "mixup": {"probability": 0.5},
+        "noise": {"probability": 0.8, "minutes": 0.1},
+        "reverberation": {"probability": 0.5, "num_rooms": 5},
+        "time_masks": {"probability": 0.5},
+        "voices": {"speeds": [0.9, 1.1], "warps": [0.9, 1.1], "probability": 0.8},
+    },
+}
+
 
 def write_voice(path, pitch, seconds=1.0, sample_rate=16000, seed=0):
     """Writes a WAV of harmonics of a pitch in Hz, with noise."""

@@ -15,9 +15,10 @@ from runs import run_apart
 
 from local.audio.reading import read_audio
 from local.audio.table import AUDIO
-from local.data.chunks import ChunkDataset, collate, cut_features
+from local.data.chunks import ChunkDataset, collate
 from local.data.manifests import prepare_training
 from local.errors import InputError
+from local.features.cutting import cut_features
 from local.features.files import feature_kind, read_features
 from local.features.log_mel import LogMel
 

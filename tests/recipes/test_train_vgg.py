@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import TINY, as_arguments, write_corpus, write_voice
+from corpora import EVERY_AUGMENTATION, TINY, as_arguments, write_corpus, write_voice
 from runs import run_apart
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -23,7 +23,7 @@ from local.training.selecting_brain import unwrapped
 ROOT = Path(__file__).resolve().parents[2]
 
 WEIGHTS_CONTENT = {"extractor", "classifier", "optimizer"}
-WEIGHTS_CONTENT |= {"step", "epoch", "eer_percent", "threshold", "trials_digest"}
+WEIGHTS_CONTENT |= {"num_speakers", "step", "epoch", "eer_percent", "threshold", "trials_digest"}
 
 
 def script(name):
@@ -230,6 +230,7 @@ def test_early_stop(corpus, tmp_path):
         {"max_masked_mels": 0, "projection": True, "embedding_relu": True, "hidden_size": 8},
         {"front_end": "repvgg", "classifier": "{num_centres: 2}", "loss": "{top_k: 5}"},
         {"front_end": "ecapa", "pooling": "attentive_statistics"},
+        EVERY_AUGMENTATION | {"precision": "bf16", "eval_precision": "fp32"},
     ],
 )
 def test_settings_train(corpus, tmp_path, settings):

@@ -62,7 +62,9 @@ def test_a_setting_that_gives_the_weights_another_meaning_is_refused(
 
 
 def test_another_class_is_a_difference_and_a_setting_that_is_off_is_none():
-    before, now = map(YAML().load, ("a: !new:x.A\n  b: 1\n", "a: !new:x.B\n  b: 1\n  c: False\n"))
+    before, now = map(
+        YAML().load, ("a: !new:x.A\n  b: 1\n", "a: !new:x.B\n  b: 1\n  c: False\n  d: none\n")
+    )
     assert list(differences(before, now)) == [("a is", "!new:x.A", "!new:x.B")]
 
 

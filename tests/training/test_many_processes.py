@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpora import as_arguments, write_coloured_noise, write_corpus
+from corpora import EVERY_AUGMENTATION, as_arguments, write_coloured_noise, write_corpus
 from runs import Runs, assert_same
 
 from local.errors import InputError
@@ -60,7 +60,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
     for num_processes in (1, 2):
         name = f"losses{num_processes}"
         plan = {"record": str(runs.folder / name), "float64": True, "no_batch_norm": True}
-        options = LOSSES | {"batch_norm": False, "plan": plan}
+        options = LOSSES | EVERY_AUGMENTATION | {"batch_norm": False, "plan": plan}
         codes = runs.train_together(f"{name}.run", num_processes=num_processes, **options)
         assert codes == [0] * num_processes, runs.printed(f"{name}.run")
         lines = [recorded(runs.folder / f"{name}.{rank}") for rank in range(num_processes)]

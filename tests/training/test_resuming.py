@@ -1,4 +1,7 @@
-"""A run that was interrupted ends as one that was not: the same weights, the same train log."""
+"""A run that was interrupted ends as one that was not: the same weights, the same train log.
+
+With everything that is random in a training switched on.
+"""
 
 import os
 import random
@@ -7,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from corpora import write_corpus
+from corpora import EVERY_AUGMENTATION, write_corpus
 from runs import Runs, assert_same
 
 from local.training.checkpoints import WholeCheckpointer
@@ -20,7 +23,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(corpus, tmp_path_factory):
-    return Runs(corpus, tmp_path_factory.mktemp("runs"))
+    return Runs(corpus, tmp_path_factory.mktemp("runs"), **EVERY_AUGMENTATION)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Training chunks to changed ones: noise, rooms, voices, lines, masks."""

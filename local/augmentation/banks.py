@@ -1,0 +1,163 @@
+"""Folders of recordings, and the training audio, to what is kept of them in memory."""
+
+import logging
+import os
+
+import numpy as np
+
+from local.audio.checking import check_audio
+from local.audio.finding import EXTENSIONS
+from local.audio.reading import read_audio
+from local.audio.recordings import audio_files
+from local.augmentation.made import kept
+from local.data.manifest_files import read_manifest
+from local.errors import InputError
+from local.machine import processes
+
+logger = logging.getLogger(__name__)
+
+# A piece of a recording, unless there are so few of them that it must be longer.
+PIECE_SECONDS = 5.0
+# In a recording of an impulse response, where its direct path is looked for.
+RESPONSE_SECONDS = 10.0
+# MUSAN's folders, and what is in them.
+MUSAN = {"noise": "noise", "music": "music", "speech": "babble"}
+
+
+def find_kinds(noise_dir):
+    """The kinds of noise in a folder: those of MUSAN's folders that are there, or one.
+
+    Returns a dictionary, noise, music or babble -> folder. Raises an InputError if there is no such
+    folder.
+    """
+    _check_folder("noise_dir", noise_dir)
+    folders = {kind: os.path.join(noise_dir, name) for name, kind in MUSAN.items()}
+    found = {kind: folder for kind, folder in folders.items() if os.path.isdir(folder)}
+    return found or {"noise": noise_dir}
+
+
+def folder_bank(folder, minutes, sample_rate, rng):
+    """Pieces of the recordings in a folder, one behind the other, all at one level.
+
+    Arguments
+    ---------
+    folder : str or Path
+    minutes : float
+        Of audio, at most; each recording has about as much of it as the others.
+    sample_rate : int
+        In Hz.
+    rng : np.random.Generator
+
+    Returns
+    -------
+    bank : np.ndarray
+        int16 (samples,)
+
+    Raises
+    ------
+    InputError
+        If the folder has no audio, or none that can be read. What can't be read is left out with a
+        warning.
+    """
+    paths = _audio_of(folder)
+    seconds = max(PIECE_SECONDS, 60 * minutes / len(paths))
+
+    def read(path):
+        info = check_audio(path)
+        place = (path, 0, info.num_samples, info.sample_rate)
+        return kept(_piece(*place, seconds, sample_rate, rng))
+
+    limit = minutes * 60 * sample_rate
+    return np.concatenate(_readable(folder, rng.permutation(paths), read, limit))
+
+
+def speech_bank(manifest_path, minutes, sample_rate, rng):
+    """Pieces of the utterances of a manifest, drawn as `folder_bank` does, and as it returns."""
+    rows = list(read_manifest(manifest_path))
+    seconds = max(PIECE_SECONDS, 60 * minutes / len(rows))
+
+    def read(number):
+        path, start, stop = (rows[number][key] for key in ("wav", "start", "stop"))
+        start, stop = int(start), int(stop)
+        own_rate = (stop - start) / float(rows[number]["duration"])
+        return kept(_piece(path, start, stop, own_rate, seconds, sample_rate, rng))
+
+    limit = minutes * 60 * sample_rate
+    return np.concatenate(_readable(manifest_path, rng.permutation(len(rows)), read, limit))
+
+
+def folder_responses(folder, num_rooms, max_seconds, sample_rate, rng):
+    """The impulse responses in a folder, from their direct path on, which is their highest peak.
+
+    Arguments
+    ---------
+    folder : str or Path
+    num_rooms : int
+        Of so many recordings at most, drawn from all.
+    max_seconds : float
+        After which a response is cut off.
+    sample_rate, rng
+        As for `folder_bank`.
+
+    Returns
+    -------
+    responses : np.ndarray
+        float32 (rooms, taps), where the direct path is 1.
+
+    Raises an InputError as `folder_bank` does.
+    """
+    _check_folder("rir_dir", folder)
+
+    def read(path):
+        info = check_audio(path)
+        stop = min(info.num_samples, round(RESPONSE_SECONDS * info.sample_rate))
+        samples = read_audio(path, 0, stop, sample_rate).astype(np.float32)
+        peak = np.abs(samples).argmax()
+        return samples[peak:] / samples[peak] if samples[peak] else None
+
+    responses = np.zeros((num_rooms, max(2, round(max_seconds * sample_rate))), np.float32)
+    found = _readable(folder, rng.permutation(_audio_of(folder))[:num_rooms], read)
+    for row, samples in zip(responses, found, strict=False):
+        row[: len(samples)] = samples[: len(row)]
+    return responses[: len(found)]
+
+
+def _check_folder(setting, folder):
+    if not os.path.isdir(folder):
+        raise InputError(f"{setting}: {folder} is not a folder")
+
+
+def _audio_of(folder):
+    paths = [os.path.join(folder, path) for path in audio_files(folder)]
+    if not paths:
+        raise InputError(f"{folder}: has no audio ({' '.join(EXTENSIONS)})")
+    return paths
+
+
+def _piece(path, start, stop, own_rate, seconds, sample_rate, rng):
+    length = min(stop - start, round(seconds * own_rate))
+    first = start + int(rng.integers(stop - start - length + 1))
+    return read_audio(path, first, first + length, sample_rate)
+
+
+def _readable(source, items, read, limit=np.inf):
+    """What is read of some items, up to a number of samples; warns of those that can't be read."""
+    found, problems, num_samples = [], [], 0
+    for item in items:
+        if num_samples >= limit:
+            break
+        try:
+            samples = read(item)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        if samples is None:
+            problems.append(f"{item} is silent")
+        else:
+            found.append(samples)
+            num_samples += len(samples)
+    if not found:
+        raise InputError(f"{source}: has nothing that can be used: {problems[0]}")
+    if problems and processes.rank() == 0:
+        logger.warning(f"{source}: {len(problems)} recordings are left out: {problems[0]}")
+    return found
