@@ -20,13 +20,14 @@ if __name__ == "__main__":
     command_line.answer_help(__doc__, ROOT / "hparams" / "vgg.yaml")
 
 import logging
+from functools import partial
 
 import speechbrain as sb
 
-from local.atomic import lock_folder, writing
+from local.atomic import writing
 from local.corpora import demo
+from local.data.overlap import have_same_speakers
 from local.embeddings.embed import embed_share
-from local.errors import InputError
 from local.evaluation.metrics import eer
 from local.evaluation.warnings import collapse_warning
 from local.features.cutting import cut_features
@@ -34,8 +35,8 @@ from local.machine import processes, runtime
 from local.scoring.cosine import cosine_scores
 from local.training import checkpoints
 from local.training.closing import closing_words
-from local.training.earlier_run import check_earlier_run, is_finished
-from local.training.initial_weights import load_initial_weights
+from local.training.earlier_run import claim_out_dir, is_finished
+from local.training.initial_weights import load_initial_weights, make_classifier
 from local.training.schedules import chosen
 from local.training.selecting_brain import SelectingBrain
 from local.training.train_log import TrainLog
@@ -143,11 +144,12 @@ def make_brain(hparams, run_opts, prepared, train_sampler, augmentation=None):
     """The Brain with its model, classifier and checkpointer."""
     make_schedule = chosen("lr_schedule", hparams["lr_schedule"], hparams["lr_schedules"])
     opt_class = chosen("optimizer", hparams["optimizer"], hparams["optimizers"])
-    copies = augmentation.voices.copies if augmentation else 1
-    try:
-        classifier = hparams["classifier"](num_speakers=prepared.train.num_speakers * copies)
-    except ValueError as error:
-        raise InputError(f"classifier: {error}") from error
+    num_classes = prepared.train.num_speakers
+    num_classes *= augmentation.voices.copies if augmentation else 1
+    init_from, out_dir, manifest = hparams["init_from"], hparams["out_dir"], prepared.train.path
+    has_same = partial(have_same_speakers, manifest, f"{init_from}/manifests/{manifest.name}")
+    make = hparams["classifier"]
+    classifier = make_classifier(make, num_classes, init_from, has_same, out_dir)
     train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"], prepared.warning)
     checkpointer = hparams["checkpointer"](
         recoverables={
@@ -177,12 +179,6 @@ def make_brain(hparams, run_opts, prepared, train_sampler, augmentation=None):
         run_opts=run_opts,
         checkpointer=checkpointer,
     )
-
-
-def claim_out_dir(out_dir, yaml_path, overrides):
-    """Sees that no other run writes here, and that an earlier one is not mixed with this one."""
-    lock_folder(out_dir)
-    check_earlier_run(out_dir, yaml_path, overrides)
 
 
 def prepare_data(hparams):
@@ -227,8 +223,7 @@ def set_up(yaml_path, hparams, run_opts, overrides):
 
 def report(hparams):
     """Where the best model is and what to do with it."""
-    keys = ("valid_data_dir", "valid_clients", "valid_impostors")
-    trials = {key: hparams[key] for key in keys}
+    trials = {key: hparams[key] for key in ("valid_data_dir", "valid_clients", "valid_impostors")}
     return closing_words(hparams["out_dir"], hparams["epoch_counter"], trials, ROOT)
 
 

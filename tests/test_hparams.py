@@ -12,6 +12,7 @@ from local.command_line import load_hparams
 from local.errors import InputError
 from local.models.front_ends import FRONT_ENDS
 from local.models.pooling import POOLINGS
+from local.models.size import num_parameters
 from local.scoring.systems import System
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,6 +98,16 @@ def test_every_preset_builds_its_model_and_says_how_it_is_given(path):
     assert embedding_shape(hparams["extractor"]) == (2, 400)
     classifier = hparams["classifier"](num_speakers=5994)
     assert classifier.directions.shape == (5994, 400)
+
+
+def test_voxceleb_and_its_fine_tuning():
+    presets = ROOT / "hparams" / "presets"
+    hparams = built(presets / "voxceleb.yaml", presets / "voxceleb_large_margin.yaml")
+    assert embedding_shape(hparams["extractor"]) == (2, 256)
+    assert 6.8e6 < num_parameters(hparams["extractor"]) < 6.9e6
+    voices = hparams["augmentation"].voices
+    assert voices.copies == 3 and voices.probability == 0.0
+    assert hparams["loss"].margin == 0.5 and hparams["augmentation"].noise.probability == 0.45
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

@@ -1,4 +1,4 @@
-"""Two manifests to the speakers in both: training on those of the trials makes the EER too low."""
+"""Two manifests to the speakers in both, which trials and training should not have in common."""
 
 import os
 
@@ -44,6 +44,21 @@ def shared_speakers(training_manifest, trials_manifest):
     return [
         folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=lambda s: (len(s), s))
     ]
+
+
+def have_same_speakers(training_manifest, other_manifest):
+    """Whether two manifests to train on give the same speakers the same labels.
+
+    Each label must have utterances in common, and no utterance two labels. It is no if the second
+    manifest is missing.
+    """
+    if not os.path.isfile(other_manifest):
+        return False
+    labels = {row["ID"]: row["spk_id"] for row in read_manifest(training_manifest)}
+    others = {row["ID"]: row["spk_id"] for row in read_manifest(other_manifest)}
+    pairs = {(labels[name], others[name]) for name in labels.keys() & others.keys()}
+    speakers = {*labels.values()}
+    return speakers == {*others.values()} and pairs == {(label, label) for label in speakers}
 
 
 def overlap_warning(training_manifest, trials_manifest):

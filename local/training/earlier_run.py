@@ -7,7 +7,7 @@ from pathlib import Path
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 
-from local.atomic import read_text
+from local.atomic import lock_folder, read_text
 from local.errors import InputError
 from local.model_files.definition import read_definition
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, WEIGHTS_PATTERN
@@ -17,6 +17,15 @@ logger = logging.getLogger(__name__)
 
 # What would be mixed with that of a new run.
 _LEFT_BY_RUNS = (WEIGHTS_PATTERN, "train_log.txt", "tensorboard")
+
+
+def claim_out_dir(out_dir, yaml_path, overrides):
+    """Sees that no other run writes here, and that an earlier one is not mixed with this one.
+
+    The arguments are those of `check_earlier_run`, which raises an InputError.
+    """
+    lock_folder(out_dir)
+    check_earlier_run(out_dir, yaml_path, overrides)
 
 
 def check_earlier_run(out_dir, yaml_path, overrides):

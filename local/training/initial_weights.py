@@ -3,13 +3,15 @@
 import logging
 from pathlib import Path
 
+import torch
 from ruamel.yaml import YAML
 
 from local.errors import InputError
 from local.machine import processes
 from local.model_files.definition import read_definition
-from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, load_model
+from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, best_weights, load_model
 from local.model_files.weights import misfits
+from local.training.checkpoints import WholeCheckpointer
 from local.training.earlier_run import differences, has_checkpoint
 
 _MAX_SHOWN = 4
@@ -49,13 +51,80 @@ def load_initial_weights(model_dir, extractor, out_dir):
         )
     extractor.load_state_dict(weights)
     if processes.rank() == 0:
-        logger.info(
-            f"Training starts with front end, pooling and embedding of {model['path']}; the "
-            "classifier of the training speakers is new."
-        )
+        logger.info(f"Training starts with front end, pooling and embedding of {model['path']}")
         own_settings = Path(out_dir) / "hyperparams.yaml"
         for setting in _other_settings(Path(model_dir) / MODEL_FILE, own_settings):
             logger.warning(f"init_from: {setting}")
+
+
+def make_classifier(make, num_classes, model_dir, has_same_speakers, out_dir):
+    """A new classifier or, for the speakers of a trained model, one that goes on with the model's.
+
+    Arguments
+    ---------
+    make : callable
+        num_speakers to a `local.models.embedding.SpeakerClassifier`.
+    num_classes : int
+        The speakers, and their other voices that count as speakers. Where the model had more of
+        these, its classifier keeps them.
+    model_dir : str or Path or None
+    has_same_speakers : callable
+        Whether the model was trained on the same speakers.
+    out_dir : str or Path
+        Of this run; if it goes on, its classifier will be loaded.
+
+    Raises
+    ------
+    InputError
+        If the settings of the classifier are wrong.
+    """
+    state = None
+    if has_checkpoint(out_dir):
+        num_classes = max(num_classes, _num_rows(out_dir))
+    elif model_dir:
+        state = best_weights(model_dir)[1].get("classifier")
+        reason = "" if state else "that model has none"
+        if state and not has_same_speakers():
+            reason = "that model was trained on other speakers, or it is not known on which"
+        if not reason:
+            classifier, state, reason = _going_on(make, num_classes, state)
+        if reason:
+            _tell(f"The classifier of the training speakers is new: {reason}")
+        else:
+            _tell(f"The classifier goes on, too: {len(state['directions'])} classes")
+            return classifier
+    return _made(make, num_classes)
+
+
+def _going_on(make, num_classes, state):
+    """A classifier with this state, what it has, and why it doesn't fit ("" if it does)."""
+    rows = state["directions"]
+    classifier = _made(make, max(num_classes, len(rows)))
+    own = classifier.state_dict()
+    # Speakers come first, and their other voices behind them.
+    if own["directions"].shape[1:] == rows.shape[1:]:
+        state = state | {"directions": torch.cat([rows, own["directions"][len(rows) :]])}
+    reason = "; ".join(misfits(own, state))
+    if not reason:
+        classifier.load_state_dict(state)
+    return classifier, state, reason
+
+
+def _made(make, num_classes):
+    try:
+        return make(num_speakers=num_classes)
+    except ValueError as error:
+        raise InputError(f"classifier: {error}") from error
+
+
+def _num_rows(out_dir):
+    newest = WholeCheckpointer(Path(out_dir) / "save").find_checkpoint()
+    return len(torch.load(newest.paramfiles["classifier"], weights_only=True)["directions"])
+
+
+def _tell(message):
+    if processes.rank() == 0:
+        logger.info(message)
 
 
 def _other_settings(definition_path, hyperparams_path):

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from local.data.manifest_files import COLUMNS
-from local.data.overlap import overlap_warning, shared_speakers
+from local.data.overlap import have_same_speakers, overlap_warning, shared_speakers
 
 
 @pytest.fixture
@@ -85,3 +85,24 @@ def test_what_is_said_of_one_and_of_many(shared, tmp_path):
     assert "(s0, s1, s2, s3, s4 ...): the EER will look better than it is" in overlap_warning(
         *files
     )
+
+
+@pytest.mark.parametrize(
+    "others, expected",
+    [
+        ([("a/1", 0), ("b/1", 1)], True),
+        ([("a/1", 0), ("a/7", 0), ("b/1", 1), ("b/7", 1)], True),  # some utterances differ
+        ([("a/1", 1), ("b/1", 0)], False),
+        ([("a/1", 0), ("b/7", 1)], False),  # nothing says that the second speaker is the same
+        ([("a/1", 0), ("b/1", 1), ("c/1", 2)], False),
+        ([("a/1", 0)], False),
+    ],
+)
+def test_same_speakers(tmp_path, others, expected):
+    for name, rows in (("own", [("a/1", 0), ("b/1", 1), ("a/2", 0)]), ("others", others)):
+        with open(tmp_path / name, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            writer.writerows((id_, 1.0, f"{id_}.wav", 0, 16000, label) for id_, label in rows)
+    assert have_same_speakers(tmp_path / "own", tmp_path / "others") == expected
+    assert not have_same_speakers(tmp_path / "own", tmp_path / "missing")

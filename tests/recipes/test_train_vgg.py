@@ -230,6 +230,7 @@ def test_early_stop(corpus, tmp_path):
         {"max_masked_mels": 0, "projection": True, "embedding_relu": True, "hidden_size": 8},
         {"front_end": "repvgg", "classifier": "{num_centres: 2}", "loss": "{top_k: 5}"},
         {"front_end": "ecapa", "pooling": "attentive_statistics"},
+        {"preset": ROOT / "hparams" / "presets" / "voxceleb.yaml", "pooling": "statistics"},
         EVERY_AUGMENTATION | {"precision": "bf16", "eval_precision": "fp32"},
     ],
 )

@@ -53,7 +53,44 @@ def test_front_end_pooling_and_embedding_are_kept_and_the_classifier_is_new(
         f"Training starts with front end, pooling and embedding of {model_dir}/model_00000070.pt"
         in log
     )
-    assert "the classifier of the training speakers is new" in log
+    assert "The classifier of the training speakers is new: that model was trained on other" in log
+
+
+def test_the_classifier_of_the_same_speakers_goes_on_with_their_other_voices(corpus, tmp_path):
+    voices = {"voices": {"speeds": [0.9, 1.1]}}
+    train(corpus | {"augment": True, "augmentation": voices, "out_dir": tmp_path / "first"})
+    first = trained_weights(tmp_path / "first")
+    still = {"lr": 1e-300, "weight_decay": 0.0, "average_decay": 0, "chunk_samples": 16000}
+    still |= {"preset": ROOT / "hparams" / "presets" / "large_margin.yaml"}
+    settings = corpus | still | {"init_from": tmp_path / "first", "out_dir": tmp_path / "out"}
+    train(settings)
+    assert first["classifier"]["directions"].shape == (6, 8) and first["num_speakers"] == 2
+    assert torch.equal(
+        trained_weights(tmp_path / "out")["classifier"]["directions"],
+        first["classifier"]["directions"],
+    )
+    assert "The classifier goes on, too: 6 classes" in (tmp_path / "out" / "log.txt").read_text()
+    train(settings | {"number_of_epochs": 2})  # goes on with as many
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ("labels", "that model was trained on other speakers"),
+        ({"projection": True}, "projection.weight: 8x8 here, nothing there"),
+    ],
+)
+def test_when_the_classifier_is_new(corpus, tmp_path, change, reason):
+    train(corpus | {"out_dir": tmp_path / "first"})
+    if change == "labels":
+        swapped = {"0": "1", "1": "0"}
+        lines = (line.split() for line in open(corpus["train_labels_path"]))
+        text = "".join(f"{name} {swapped[label]} -1\n" for name, label, _ in lines)
+        (tmp_path / "labels.txt").write_text(text)
+        change = {"train_labels_path": tmp_path / "labels.txt"}
+    train(corpus | change | {"init_from": tmp_path / "first", "out_dir": tmp_path / "out"})
+    log = (tmp_path / "out" / "log.txt").read_text()
+    assert f"The classifier of the training speakers is new: {reason}" in log
 
 
 def test_a_run_that_goes_on_keeps_its_own_weights(corpus, model_dir, tmp_path):
