@@ -93,9 +93,8 @@ class Telephone(Part):
         num_samples = rows.shape[1]
         size = next_fast_len(max(num_samples, MIN_SIZE), real=True)
         line_size = min(size, 2 * round(size * self.line_rate / self.sample_rate / 2))
-        scale = (
-            line_size / size / INT16_SCALE
-        )  # of the samples, whose number is smaller on the line
+        # A transform of fewer samples makes them larger; the line takes samples from -1 to 1.
+        scale = line_size / size / INT16_SCALE
         spectrum = torch.fft.rfft(rows, size)[:, : line_size // 2 + 1]
         line = torch.fft.irfft(spectrum * self._band(size, line_size, rows), line_size) * scale
         line = mu_law_decoding(mu_law_encoding(line.clamp_(-1, 1), MU_LAW_LEVELS), MU_LAW_LEVELS)

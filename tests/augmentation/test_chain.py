@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from corpora import as_arguments, write_corpus
+from drawn_chunks import chunks
 from test_hparams import ROOT
 
 from local.command_line import load_hparams
@@ -48,7 +49,7 @@ def drawn(augmentation, batch_size=6):
     return torch.from_numpy(draws)
 
 
-def test_everything_together(everything, chunks):
+def test_everything_together(everything):
     draws = drawn(everything)
     before = chunks(6, 8800).round().to(torch.int16)
     waveforms = everything.waveforms(before, draws)
@@ -68,7 +69,7 @@ def test_what_is_drawn_is_used_once(everything):
     assert len({type(part).__name__ for part in parts}) == len(parts) == 8
 
 
-def test_autocast_changes_nothing(everything, chunks):
+def test_autocast_changes_nothing(everything):
     draws = drawn(everything)
     expected = everything.waveforms(chunks(6, 8800), draws)
     features = torch.randn(6, 47, 80)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torchaudio
+from drawn_chunks import chunks, uniform
 from scipy.signal import resample
 
 from local.augmentation.channel import Equalizer, Gain, Silence, Telephone
@@ -13,7 +14,7 @@ def powers_db(waveforms):
     return 10 * torch.log10(torch.fft.rfft(waveforms).abs().square().mean(dim=0) + 1e-9)
 
 
-def test_equalizer_has_the_drawn_values_in_the_middle_of_its_bands(chunks, uniform):
+def test_equalizer_has_the_drawn_values_in_the_middle_of_its_bands():
     equalizer = Equalizer(probability=1.0, max_db=10.0, num_bands=4)
     draws = uniform(equalizer, batch_size=1).expand(300, -1)
     before = chunks(300)
@@ -27,7 +28,7 @@ def test_equalizer_has_the_drawn_values_in_the_middle_of_its_bands(chunks, unifo
     assert torch.allclose(found - found.mean(), expected - expected.mean(), atol=0.3)
 
 
-def test_telephone_keeps_its_band_only(chunks, uniform):
+def test_telephone_keeps_its_band_only():
     telephone = Telephone(probability=1.0)
     before = chunks(50)
     powers = powers_db(telephone(before.clone(), uniform(telephone, 50)))
@@ -38,7 +39,7 @@ def test_telephone_keeps_its_band_only(chunks, uniform):
     assert powers[hz > 4010].max() < inside.median() - 60
 
 
-def test_telephone_is_torchaudios_mu_law_at_8_khz(chunks, uniform):
+def test_telephone_is_torchaudios_mu_law_at_8_khz():
     telephone = Telephone(probability=1.0, band_hz=[1, 4000])
     before = chunks(2)
     line = torch.from_numpy(resample(before.numpy(), 4000, axis=1)) / 32768
@@ -55,7 +56,7 @@ def test_telephone_is_torchaudios_mu_law_at_8_khz(chunks, uniform):
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 11025, 48000])
-def test_telephone_at_other_rates(chunks, uniform, sample_rate):
+def test_telephone_at_other_rates(sample_rate):
     telephone = Telephone(probability=1.0, sample_rate=sample_rate)
     before = chunks(num_samples=sample_rate)
     powers = powers_db(telephone(before.clone(), uniform(telephone)))
@@ -63,7 +64,7 @@ def test_telephone_at_other_rates(chunks, uniform, sample_rate):
     assert powers[400:3000].median() > powers[4010:].max() + 25 if sample_rate > 8000 else True
 
 
-def test_gain(chunks, uniform):
+def test_gain():
     gain = Gain(probability=1.0, range_db=[-20, 20])
     draws = uniform(gain)
     draws[:, 1] = torch.tensor([0.0, 0.25, 0.5, 0.75])
@@ -71,7 +72,7 @@ def test_gain(chunks, uniform):
     assert ratio[:, 0].tolist() == pytest.approx([0.1, 10**-0.5, 1, 10**0.5])
 
 
-def test_silence_is_at_one_end_and_as_long_as_asked(chunks, uniform):
+def test_silence_is_at_one_end_and_as_long_as_asked():
     silence = Silence(probability=1.0, share=[0.125, 0.625])
     draws = uniform(silence)
     draws[:, 1] = torch.tensor([0.0, 0.5, 0.0, 0.5])

@@ -1,10 +1,11 @@
 import pytest
 import torch
+from drawn_chunks import uniform
 
 from local.augmentation.masks import TimeMasks
 
 
-def test_masks_are_as_long_as_drawn_and_stay_inside(uniform):
+def test_masks_are_as_long_as_drawn_and_stay_inside():
     masks = TimeMasks(probability=0.5, num_masks=2, max_frames=4)
     draws = uniform(masks)
     draws[:, 0] = torch.tensor([0.0, 0.0, 0.0, 0.5])
@@ -18,7 +19,7 @@ def test_masks_are_as_long_as_drawn_and_stay_inside(uniform):
     assert zeros == [[6, 7, 8, 9], [0, 4, 5], [0, 1, 2, 3, 4, 5], []]
 
 
-def test_a_chunk_of_few_frames(uniform):
+def test_a_chunk_of_few_frames():
     masks = TimeMasks(probability=1.0, num_masks=1, max_frames=100)
     after = masks(torch.ones(4, 1, 3), uniform(masks))
     assert after.shape == (4, 1, 3) and after.isfinite().all()

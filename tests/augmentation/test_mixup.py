@@ -1,11 +1,12 @@
 import pytest
 import torch
+from drawn_chunks import chunks
 
 from local.augmentation.mixup import Mixup
 from local.models.losses import MarginSoftmax
 
 
-def test_neighbours_are_mixed_at_one_level(chunks):
+def test_neighbours_are_mixed_at_one_level():
     mixup = Mixup(probability=0.5, share=[0.6, 0.8])
     draws = torch.tensor([[0.1, 0.0], [0.9, 0.0], [0.1, 0.5], [0.1, 0.99], [0.1, 0.0]]).double()
     before = chunks(5) * torch.tensor([1.0, 7.0, 1.0, 1.0, 1.0])[:, None]

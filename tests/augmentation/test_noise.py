@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from drawn_chunks import chunks, uniform
 
 from local.augmentation.noise import Noise
 
@@ -20,7 +21,7 @@ def snr_db(before, after):
     return 10 * torch.log10(before.square().mean(1) / (after - before).square().mean(1))
 
 
-def test_signal_to_noise_ratio_is_as_asked(chunks, uniform):
+def test_signal_to_noise_ratio_is_as_asked():
     limits = {"noise": (0, 15), "music": (20, 21), "babble": (-5, -4)}
     noise = make_noise(**{f"{kind}_snr_db": values for kind, values in limits.items()})
     for place, kind in ((0.1, "babble"), (0.4, "noise"), (0.9, "music")):
@@ -33,7 +34,7 @@ def test_signal_to_noise_ratio_is_as_asked(chunks, uniform):
         assert torch.allclose(found, expected, rtol=0, atol=0.1)
 
 
-def test_shares_of_the_kinds(chunks):
+def test_shares_of_the_kinds():
     noise = make_noise(babble_share=0.2)
     uniform = torch.linspace(0, 1, 1001)[:-1].double()
     counts = torch.bincount(noise._kinds(uniform))
@@ -46,7 +47,7 @@ def test_shares_of_the_kinds(chunks):
         assert not make_noise(kinds)._kinds(uniform).any()
 
 
-def test_noise_is_a_piece_of_the_bank_and_babble_the_sum_of_several(chunks, uniform):
+def test_noise_is_a_piece_of_the_bank_and_babble_the_sum_of_several():
     noise = make_noise(("noise", "babble"), babble_speakers=[2, 3])
     draws = uniform(noise, batch_size=2)
     draws[:, 1] = torch.tensor([0.9, 0.1])  # noise, babble
@@ -61,7 +62,7 @@ def test_noise_is_a_piece_of_the_bank_and_babble_the_sum_of_several(chunks, unif
         assert torch.allclose(added[row], ratio.median() * expected, atol=1e-6)
 
 
-def test_silence_stays_silent_and_silent_noise_adds_nothing(chunks, uniform):
+def test_silence_stays_silent_and_silent_noise_adds_nothing():
     noise = make_noise(("noise",))
     assert not noise(torch.zeros(4, 8000), uniform(noise)).any()
     noise.set_banks({"noise": torch.zeros(10_000, dtype=torch.int16)})

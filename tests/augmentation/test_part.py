@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from drawn_chunks import chunks, uniform
 
 from local.augmentation.channel import Equalizer, Gain, Silence, Telephone
 from local.augmentation.drawing import level
@@ -40,7 +41,7 @@ KEEP_LEVEL = ("mixup", "reverberation", "equalizer", "telephone")
 
 @pytest.mark.parametrize("name", WAVEFORM_PARTS)
 @pytest.mark.parametrize("num_samples", [8000, 777, 1])
-def test_only_chosen_rows_change_and_length_and_type_stay(name, chunks, uniform, num_samples):
+def test_only_chosen_rows_change_and_length_and_type_stay(name, num_samples):
     part = WAVEFORM_PARTS[name](probability=0.5)
     draws = uniform(part, batch_size=6)
     draws[:, 0] = torch.tensor([0.1, 0.4, 0.6, 0.9, 0.2, 0.7])
@@ -55,7 +56,7 @@ def test_only_chosen_rows_change_and_length_and_type_stay(name, chunks, uniform,
 
 
 @pytest.mark.parametrize("name", WAVEFORM_PARTS)
-def test_a_chunk_does_not_depend_on_the_others_of_its_batch(name, chunks, uniform):
+def test_a_chunk_does_not_depend_on_the_others_of_its_batch(name):
     part = WAVEFORM_PARTS[name](probability=1.0)
     draws = uniform(part, batch_size=6)
     together = part(chunks(6), draws)
@@ -64,13 +65,13 @@ def test_a_chunk_does_not_depend_on_the_others_of_its_batch(name, chunks, unifor
 
 
 @pytest.mark.parametrize("name", WAVEFORM_PARTS)
-def test_never_means_never(name, chunks, uniform):
+def test_never_means_never(name):
     part = WAVEFORM_PARTS[name](probability=0.0)
     assert torch.equal(part(chunks(), uniform(part)), chunks())
 
 
 @pytest.mark.parametrize("name", KEEP_LEVEL)
-def test_level_stays(name, chunks, uniform):
+def test_level_stays(name):
     part = WAVEFORM_PARTS[name](probability=1.0)
     if name == "mixup":
         part.share = [1.0, 1.0]
@@ -80,7 +81,7 @@ def test_level_stays(name, chunks, uniform):
 
 
 @pytest.mark.parametrize("name", WAVEFORM_PARTS)
-def test_silent_and_clipped_chunks(name, chunks, uniform):
+def test_silent_and_clipped_chunks(name):
     part = WAVEFORM_PARTS[name](probability=1.0)
     for waveforms in (torch.zeros(4, 8000), 32767 * chunks().sign().float()):
         after = part(waveforms.clone(), uniform(part))
@@ -89,7 +90,7 @@ def test_silent_and_clipped_chunks(name, chunks, uniform):
 
 
 @pytest.mark.parametrize("name", [*WAVEFORM_PARTS, "time_masks"])
-def test_no_value_is_read_from_the_device(name, uniform):
+def test_no_value_is_read_from_the_device(name):
     """On a device without values, reading one is an error."""
     part = (WAVEFORM_PARTS | {"time_masks": TimeMasks})[name](probability=1.0).to("meta")
     shape = (4, 98, 80) if name == "time_masks" else (4, 8000)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from drawn_chunks import chunks, uniform
 from scipy.signal import fftconvolve
 
 from local.augmentation.drawing import level
@@ -14,7 +15,7 @@ def rooms(num_rooms=5):
 
 
 @pytest.mark.parametrize("num_samples, num_taps", [(24000, 8000), (5000, 8000), (1, 3), (777, 1)])
-def test_convolution_is_scipys(chunks, num_samples, num_taps):
+def test_convolution_is_scipys(num_samples, num_taps):
     waveforms = chunks(num_samples=num_samples)
     responses = rooms(4)[:, :num_taps].double()
     found = convolve(waveforms, responses)
@@ -23,7 +24,7 @@ def test_convolution_is_scipys(chunks, num_samples, num_taps):
         assert np.abs(one.numpy() - expected).max() < 1e-9 * waveform.abs().max().item()
 
 
-def test_rooms_as_drawn_with_the_level_of_the_chunk(chunks, uniform):
+def test_rooms_as_drawn_with_the_level_of_the_chunk():
     reverberation = Reverberation(probability=1.0)
     reverberation.set_responses(rooms())
     draws = uniform(reverberation)
@@ -35,7 +36,7 @@ def test_rooms_as_drawn_with_the_level_of_the_chunk(chunks, uniform):
     assert torch.allclose(after, expected * (level(before) / level(expected)), rtol=1e-9)
 
 
-def test_the_direct_path_stays_where_it_was(uniform):
+def test_the_direct_path_stays_where_it_was():
     reverberation = Reverberation(probability=1.0)
     reverberation.set_responses(rooms())
     clicks = torch.zeros(4, 8000)
