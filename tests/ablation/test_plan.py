@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from local.ablation.plan import flow, read_plan
-from local.ablation.preparation import load_systems
+from local.command_line import load_hparams
 from local.errors import InputError
 from local.settings.arguments import split_settings
 
@@ -67,8 +68,9 @@ def test_trial_sets_of_file_and_command_line(tmp_path):
 def test_the_ablations_that_are_there(path):
     plan = read_plan([str(path)], ROOT / "hparams" / "ablate.yaml")
     assert len(plan.runs) > 1 and len(plan.seeds) >= 3
-    systems = load_systems(plan)
-    assert len({str(system.overrides) for system in systems.values()}) == len(systems)
+    assert len({str(changes) for changes in plan.runs.values()}) == len(plan.runs)
+    with torch.device("meta"):
+        load_hparams(plan.tasks()[-1].arguments)
 
 
 @pytest.mark.parametrize(
