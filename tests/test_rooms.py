@@ -38,7 +38,7 @@ MAY_USE = {
         "training",
     },
     "export": {"data", "evaluation", "model_files", "models"},
-    "corpora": {"audio", "command_line", "machine"},
+    "corpora": {"audio", "command_line", "lists", "machine"},
 }
 # They know neither files nor settings, and lists need not wait for torch.
 NEVER_IMPORTED = {

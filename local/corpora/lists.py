@@ -42,19 +42,41 @@ def write_lists(out_dir, training, clients, impostors):
     each speaker, in the order of the labels; clients and impostors are pairs of paths. Returns the
     paths of train_labels.txt, valid_clients.txt and valid_impostors.txt.
     """
-    labels = [f"{path} {label} -1" for label, paths in enumerate(training) for path in paths]
     lists = {
-        "train_labels.txt": labels,
+        "train_labels.txt": _label_lines(training),
         "valid_clients.txt": [f"{enrol} {test}" for enrol, test in clients],
         "valid_impostors.txt": [f"{enrol} {test}" for enrol, test in impostors],
     }
     return [write_lines(out_dir / name, lines) for name, lines in lists.items()]
 
 
+def write_training(out_dir, training):
+    """Writes train_labels.txt and speakers.txt, the speaker of each label; prints what is in them.
+
+    `training` is a dictionary, speaker -> paths, in the order of the labels. Returns the path of
+    train_labels.txt.
+    """
+    path = write_lines(out_dir / "train_labels.txt", _label_lines(training.values()))
+    print(f"{path}: {sum(map(len, training.values())):,} utterances of {len(training):,} speakers")
+    print(f"{write_speakers(out_dir, training)}: the speaker of each label")
+    return path
+
+
+def write_speakers(out_dir, training):
+    """Writes speakers.txt, the speaker of each label, and returns its path."""
+    lines = (f"{label} {speaker}" for label, speaker in enumerate(training))
+    return write_lines(out_dir / "speakers.txt", lines)
+
+
+def _label_lines(training):
+    return (f"{path} {label} -1" for label, paths in enumerate(training) for path in paths)
+
+
 def write_lines(path, lines):
     """Writes a text file, completely or not at all, and returns its path."""
     with replacing(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines)
     return path
 
 

@@ -1,0 +1,123 @@
+"""Recordings that libsndfile doesn't read to FLAC or WAV, by ffmpeg, on all cores."""
+
+import os
+import shutil
+import subprocess
+from functools import partial
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+from tqdm import tqdm
+
+from local.atomic import folder_beside, replacing, writing
+from local.errors import InputError
+
+KINDS = ("flac", "wav")
+# If none of so many could be converted, the fault is hardly the recordings'.
+_MAX_FAILED = 100
+# On a disk with less room, a failure is taken for its fault.
+_LITTLE_BYTES = 2**20
+
+
+class _FailedError(Exception):
+    """What ffmpeg says of a recording that it can't decode."""
+
+
+def convert(folder, paths, out_dir, kind, num_workers=None):
+    """Converts recordings; those that are there already stay as they are.
+
+    Each file is complete under its name, or not there; an interrupted conversion goes on.
+
+    Arguments
+    ---------
+    folder : str or Path
+    paths : list of str
+        Of the recordings, relative to the folder.
+    out_dir : str or Path
+        They get the same paths below it, with another extension.
+    kind : str
+        "flac" or "wav", of 16 bit; rate and channels stay as they are.
+    num_workers : int, optional
+        How many are converted at once; None: one a core.
+
+    Returns
+    -------
+    failed : list of (str, str)
+        The paths of those that can't be decoded, and what ffmpeg says.
+
+    Raises
+    ------
+    InputError
+        If ffmpeg is missing, out_dir can't be written, the disk is full, or nothing works.
+    """
+    ffmpeg = find_ffmpeg()
+    out_dir = Path(out_dir).absolute()
+    to_do = [path for path in paths if not os.path.exists(converted(out_dir, path, kind))]
+    with writing(out_dir):
+        out_dir.mkdir(parents=True, exist_ok=True)
+    failed, num_workers = [], num_workers or len(os.sched_getaffinity(0))
+    bar = tqdm(
+        desc=f"{kind} files", total=len(paths), initial=len(paths) - len(to_do), disable=None
+    )
+    # The folder keeps other runs away; what a killed one was writing is deleted with it.
+    with folder_beside(out_dir / "converting") as work, bar, ThreadPool(num_workers) as pool:
+        one = partial(_convert_or_fail, ffmpeg, os.path.abspath(folder), out_dir, kind, work)
+        for number, (path, reason) in enumerate(pool.imap_unordered(one, to_do), 1):
+            bar.update()
+            if reason:
+                failed.append((path, reason))
+            if len(failed) == number == _MAX_FAILED:
+                raise InputError(f"{folder}: ffmpeg fails on all recordings, the last: {reason}")
+    return sorted(failed)
+
+
+def converted(out_dir, path, kind):
+    """Where the converted file of a recording is.
+
+    Example
+    -------
+    >>> converted("flac", "dev/aac/id00012/a/00001.m4a", "flac")
+    'flac/dev/aac/id00012/a/00001.flac'
+    """
+    return os.path.join(out_dir, f"{os.path.splitext(path)[0]}.{kind}")
+
+
+def find_ffmpeg():
+    """The path of ffmpeg; raises an InputError that says how to get it."""
+    ffmpeg = shutil.which("ffmpeg")
+    if not ffmpeg:
+        raise InputError(
+            "ffmpeg is not on the PATH: install it (Debian, Ubuntu: sudo apt-get install ffmpeg; "
+            "conda install -c conda-forge ffmpeg) and start the same command again"
+        )
+    return ffmpeg
+
+
+def _convert_or_fail(ffmpeg, folder, out_dir, kind, work, path):
+    """A recording's path, and why it could not be converted, or None."""
+    target = Path(converted(out_dir, path, kind))
+    try:
+        with writing(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target, folder=work) as temporary:
+            _run(ffmpeg, os.path.join(folder, path), temporary, kind)
+    except _FailedError as error:
+        if "No space left" in str(error) or shutil.disk_usage(out_dir).free < _LITTLE_BYTES:
+            raise InputError(
+                f"{out_dir}: the disk is full; with more room, the same command goes on"
+            ) from error
+        return path, str(error)
+    return path, None
+
+
+def _run(ffmpeg, source, target, kind):
+    # AAC is decoded to floating point, of which ffmpeg would write 24 bit.
+    options = ["-map", "0:a:0", "-sample_fmt", "s16", "-threads", "1", "-f", kind]
+    command = [ffmpeg, "-nostdin", "-v", "error", "-y", "-i", source, *options, target]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").split("\n")
+        said = " ".join(" ".join(lines[-4:]).split())
+        raise _FailedError(said or f"ffmpeg ended with status {done.returncode}")
