@@ -8,19 +8,18 @@ is both in training and in the trials. The same arguments always give the same l
 """
 
 import argparse
-import os
 import random
-import shlex
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from local import command_line
 from local.atomic import locked
 from local.audio.recordings import find_utterances
-from local.corpora.lists import choose_trials, write_lines, write_lists
+from local.corpora.commands import train_command
+from local.corpora.lists import choose_trials, write_lists, write_speakers
+from local.corpora.parts import write_data_dirs
 from local.errors import InputError
 
 
@@ -34,16 +33,17 @@ def main(arguments):
     training, others = _split_speakers(utterances, options.trial_speakers, rng)
     clients, impostors = choose_trials(others, options.trials, rng)
     out_dir = options.out_dir
-    speakers = [f"{label} {speaker}" for label, speaker in enumerate(training)]
     with locked(out_dir):
         lists = write_lists(out_dir, list(training.values()), clients, impostors)
-        speakers_path = write_lines(out_dir / "speakers.txt", speakers)
+        speakers_path = write_speakers(out_dir, training)
+        write_data_dirs(out_dir, options.folder, options.folder)
     num_utterances = sum(map(len, training.values()))
     print(f"{lists[0]}: {num_utterances} utterances of {len(training)} speakers")
     print(f"{lists[1]}: {len(clients)} trials of {len(others)} other speakers")
     print(f"{lists[2]}: {len(impostors)} trials of the same")
     print(f"{speakers_path}: the speaker of each label")
-    print(f"To train:\n  {_train_command(options.folder, lists)}")
+    results = Path("results", options.folder.resolve().name)
+    print(f"To train:\n  {train_command(options.folder, options.folder, lists, results)}")
 
 
 def _split_speakers(utterances, trial_speakers, rng):
@@ -72,23 +72,6 @@ def _split_speakers(utterances, trial_speakers, rng):
     for_trials = sorted(rng.sample(eligible, wanted))
     training = {name: own for name, own in utterances.items() if name not in for_trials}
     return training, {name: utterances[name] for name in for_trials}
-
-
-def _train_command(folder, lists):
-    labels, clients, impostors = lists
-    options = {
-        "train_data_dir": folder,
-        "train_labels_path": labels,
-        "valid_data_dir": folder,
-        "valid_clients": clients,
-        "valid_impostors": impostors,
-        "out_dir": Path("results", folder.resolve().name),
-    }
-    command = ["python", os.path.relpath(ROOT / "recipes/train_vgg.py")]
-    command += [os.path.relpath(ROOT / "hparams/vgg.yaml")]
-    for name, value in options.items():
-        command += [f"--{name}", str(value)]
-    return shlex.join(command)
 
 
 def _parser():

@@ -105,7 +105,7 @@ def read_data_dirs(lists_dir):
             "name the label file and its data directory by --labels FILE DATA_DIR"
         )
     try:
-        dirs = json.loads(read_text(path))
+        dirs = dict(json.loads(read_text(path)))
         return {name: os.fspath(dirs[name]) for name in dirs}
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: is damaged: make the lists again") from error

@@ -1,4 +1,4 @@
-"""The conversion with a stand-in for ffmpeg, which copies, and with ffmpeg where it is installed."""
+"""The conversion with a stand-in for ffmpeg, and with ffmpeg itself where it is installed."""
 
 import os
 import shutil

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.audio.finding import find_file
-from local.corpora import folder
+from local.corpora import commands, folder
 from local.errors import InputError
 
 
@@ -70,7 +70,7 @@ def test_number_of_trials(tmp_path):
 
 
 def test_prints_counts_and_the_command_to_train(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(folder.ROOT)
+    monkeypatch.chdir(commands.ROOT)
     make_speakers(tmp_path / "my recordings")
     run(tmp_path / "my recordings", tmp_path / "out")
     printed = capsys.readouterr().out
