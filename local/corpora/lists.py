@@ -6,7 +6,7 @@ from math import comb, isqrt
 from local.atomic import replacing
 
 
-def choose_trials(utterances, count, rng):
+def choose_trials(utterances, count, rng, sexes=None):
     """Chooses client and impostor trials, spread evenly over the speakers.
 
     Arguments
@@ -16,6 +16,9 @@ def choose_trials(utterances, count, rng):
     count : int
         How many trials of each kind; fewer come back where there are no more pairs.
     rng : random.Random
+    sexes : dict, optional
+        Speaker -> sex, of all speakers. Half of the impostor trials are then of speakers of one
+        sex, as far as there are such pairs.
 
     Returns
     -------
@@ -29,10 +32,15 @@ def choose_trials(utterances, count, rng):
     >>> choose_trials(utterances, 10, random.Random(0))
     ([('anna/1', 'anna/2')], [('anna/1', 'bert/1'), ('anna/2', 'bert/1')])
     """
-    speakers = list(utterances.values())
-    clients = [_client_pairs(own) for own in speakers]
-    impostors = [_impostor_pairs(*both) for both in combinations(speakers, 2)]
-    return _draw(clients, count, rng), _draw(impostors, count, rng)
+    clients = [_client_pairs(own) for own in utterances.values()]
+    of_one_sex, others = [], []
+    for first, second in combinations(utterances, 2):
+        is_of_one_sex = sexes and sexes[first] == sexes[second]
+        pairs = _impostor_pairs(utterances[first], utterances[second])
+        (of_one_sex if is_of_one_sex else others).append(pairs)
+    clients = _draw(clients, count, rng)
+    impostors = _draw(of_one_sex, count - count // 2, rng)
+    return clients, impostors + _draw(others, count - len(impostors), rng)
 
 
 def write_lists(out_dir, training, clients, impostors):
@@ -42,12 +50,17 @@ def write_lists(out_dir, training, clients, impostors):
     each speaker, in the order of the labels; clients and impostors are pairs of paths. Returns the
     paths of train_labels.txt, valid_clients.txt and valid_impostors.txt.
     """
-    lists = {
-        "train_labels.txt": _label_lines(training),
-        "valid_clients.txt": [f"{enrol} {test}" for enrol, test in clients],
-        "valid_impostors.txt": [f"{enrol} {test}" for enrol, test in impostors],
-    }
-    return [write_lines(out_dir / name, lines) for name, lines in lists.items()]
+    labels = write_lines(out_dir / "train_labels.txt", _label_lines(training))
+    return [labels, *write_trials(out_dir, clients, impostors)]
+
+
+def write_trials(out_dir, clients, impostors):
+    """Writes valid_clients.txt and valid_impostors.txt of pairs of paths; returns their paths."""
+    lists = {"valid_clients.txt": clients, "valid_impostors.txt": impostors}
+    return [
+        write_lines(out_dir / name, (f"{enrol} {test}" for enrol, test in pairs))
+        for name, pairs in lists.items()
+    ]
 
 
 def write_training(out_dir, training):
