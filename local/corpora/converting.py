@@ -50,9 +50,11 @@ def convert(folder, paths, out_dir, kind, num_workers=None):
     InputError
         If ffmpeg is missing, out_dir can't be written, the disk is full, or nothing works.
     """
-    ffmpeg = find_ffmpeg()
     out_dir = Path(out_dir).absolute()
     to_do = [path for path in paths if not os.path.exists(converted(out_dir, path, kind))]
+    if not to_do:
+        return []
+    ffmpeg = find_ffmpeg()
     with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
     failed, num_workers = [], num_workers or len(os.sched_getaffinity(0))

@@ -16,7 +16,7 @@ from local.corpora import converting, voxceleb
 from local.corpora.converting import convert
 from local.errors import InputError
 from local.lists.labels import read_labels
-from tests.helpers.trees import texts
+from tests.helpers.trees import texts, touch
 
 ROOT = Path(__file__).resolve().parents[2]
 has_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
@@ -78,6 +78,13 @@ def test_recordings_are_converted_once(tmp_path, calls):
     convert(tmp_path / "v2", NAMES, tmp_path / "flac", "flac")
     called = calls.read_text().splitlines()
     assert len(called) == 7 and called[-1] == str(tmp_path / "v2" / NAMES[3])
+
+
+def test_what_is_converted_needs_no_ffmpeg(tmp_path, monkeypatch):
+    make_recordings(tmp_path / "v2")
+    touch(tmp_path / "flac", *as_flac(NAMES))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert convert(tmp_path / "v2", NAMES, tmp_path / "flac", "flac") == []
 
 
 def test_labels_are_of_the_converted_files(tmp_path, calls):
