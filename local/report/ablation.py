@@ -34,7 +34,8 @@ def write_ablation(out_dir, results, command):
     _write_text(out_dir / "ablation.csv", csv_table(results))
     heading, rows = table(results)
     notes = _notes(results)
-    markdown = "\n".join([*_markdown(heading, rows), "", *notes, "", f"    {command}", ""])
+    lines = [*_markdown(heading, rows), "", *(f"- {note}" for note in notes)]
+    markdown = "\n".join([*lines, "", f"    {command}", ""])
     _write_text(out_dir / "ablation.md", markdown)
     pictures = []
     if any(run["seeds"] for run in results["runs"].values()):
