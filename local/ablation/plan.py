@@ -41,6 +41,7 @@ class Plan(NamedTuple):
     base: Path  # hyperparameters of all runs
     arguments: list  # of recipes/train_vgg.py, that all runs have
     runs: dict  # name -> what it changes: setting -> value
+    run_arguments: dict  # name -> the same, of recipes/train_vgg.py
     reference: str
     seeds: list
     trial_sets: dict  # name -> settings of hparams/verify.yaml
@@ -64,9 +65,8 @@ class Plan(NamedTuple):
 
     def _task(self, run, seed):
         out_dir = self.out_dir / run / f"seed_{seed}"
-        changes = as_arguments(self.runs[run], _defaults(self.base))
-        own = ["--seed", str(seed), "--out_dir", str(out_dir)]
-        return Task(run, seed, out_dir, [*self.arguments, *changes, *own])
+        own = [*self.run_arguments[run], "--seed", str(seed), "--out_dir", str(out_dir)]
+        return Task(run, seed, out_dir, [*self.arguments, *own])
 
     def changes(self, run):
         """What a run changes, as a person writes it: "pooling: multi_head, num_heads: 8"."""
@@ -110,10 +110,11 @@ def read_plan(arguments, default_path):
     check(settings, defaults)
     base = Path(path).parent / _text(settings, "base")
     presets = [Path(path).parent / preset for preset in _list(settings["presets"])]
-    common = as_arguments(_mapping(settings, "settings"), _defaults(base))
+    base_defaults = read_settings(read_text(base), base)
+    common = as_arguments(_mapping(settings, "settings"), base_defaults)
     preset_arguments = [part for preset in presets for part in ("--preset", str(preset))]
     runs = _runs(settings)
-    _refuse_own(runs, base)
+    _refuse_own(runs, base, base_defaults)
     seeds = settings["seeds"] if isinstance(settings["seeds"], list) else [settings["seeds"]]
     if len(set(seeds)) < len(seeds) or not seeds:
         raise InputError(f"seeds: expected different numbers, not {shown(list(seeds))}")
@@ -122,6 +123,7 @@ def read_plan(arguments, default_path):
         base,
         [str(base), *preset_arguments, *common, *options],
         runs,
+        {name: as_arguments(changes, base_defaults) for name, changes in runs.items()},
         _known(settings["reference"] or next(iter(runs)), runs, "reference"),
         seeds,
         _trial_sets(settings),
@@ -148,10 +150,6 @@ def _mapping(settings, name):
     return settings[name] or {}
 
 
-def _defaults(path):
-    return read_settings(read_text(path), path)
-
-
 def _runs(settings):
     """The runs by name, those of the grid behind the others."""
     runs = {str(name): changes for name, changes in _mapping(settings, "runs").items()}
@@ -175,8 +173,7 @@ def _runs(settings):
     return {name: changes or {} for name, changes in runs.items()}
 
 
-def _refuse_own(runs, base):
-    defaults = _defaults(base)
+def _refuse_own(runs, base, defaults):
     for run, changes in runs.items():
         for name in changes:
             if name in _OWN_SETTINGS:
