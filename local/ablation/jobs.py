@@ -88,15 +88,17 @@ def run_jobs(jobs, slots, signals, on_look, on_end):
         Called with a job, the exit status of its last command (of the one that failed, if any), and
         the tasks whose jobs are running.
     """
-    waiting, free, going = list(jobs), list(range(len(slots))), []
+    waiting, free, going, is_stopping = list(jobs), list(range(len(slots))), [], False
     try:
         while waiting or going:
             while waiting and free and not signals.caught:
                 job, slot = waiting.pop(0), free.pop(0)
                 going.append(Going(job, 0, slot, _start(job, 0, slots[slot])))
-            if signals.caught:
+            if signals.caught and not is_stopping:
+                is_stopping = True  # so that each gets one signal; no other command begins
                 waiting.clear()
-                _stop(going)
+                for one in going:
+                    one.process.terminate()
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             on_look([one.job.task for one in going])
             for one in [one for one in going if one.process.poll() is not None]:
@@ -140,10 +142,3 @@ def _start(job, number, environment):
 
 def _end_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _stop(going):
-    for one in going:
-        if one.process.poll() is None and not getattr(one.process, "is_told", False):
-            one.process.is_told = True
-            one.process.send_signal(signal.SIGTERM)

@@ -18,13 +18,13 @@ from local.errors import InputError
 from local.lists.enrolment import read_enrolment
 from local.model_files.model_dir import SETTINGS_FILE
 from local.models.size import num_macs, num_parameters
+from local.scoring.trial_scores import MANIFEST_FILE
 from local.training.earlier_run import differences, is_finished
 
 # Of one machine: they may change between two starts of a run.
 _OF_THE_MACHINE = ("num_workers", "max_memory_gb", "timeout_minutes")
 # Seconds to wait for another task that prepares the same data.
 _PATIENCE = 3600.0
-UTTERANCES = "utterances.csv"
 
 
 class System(NamedTuple):
@@ -132,7 +132,7 @@ def prepare_trial_sets(plan, systems, verify_yaml):
             _, settings, *_ = load_hparams(arguments)
             lists = (settings["trials"], settings["valid_clients"], settings["valid_impostors"])
             enrolment = read_enrolment(*lists, settings["enrol_models"])
-            path = plan.out_dir / "verification" / name / UTTERANCES
+            path = plan.out_dir / "verification" / name / MANIFEST_FILE
             with locked(path.parent, _PATIENCE):
                 prepare_trials(
                     enrolment,

@@ -20,7 +20,7 @@ def verification_dir(task, name):
 
 
 def is_verified(task, name, trial_set):
-    """Whether a Task has been verified on these very trials; what is of other trials is an error.
+    """Whether a Task has been verified on these very trials, and all was written.
 
     Arguments
     ---------

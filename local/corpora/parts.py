@@ -8,6 +8,7 @@ from typing import NamedTuple
 from local.atomic import read_text
 from local.corpora.lists import write_lines
 from local.errors import InputError, Problems
+from local.lists.fields import is_text
 
 # Beside the lists: where their paths are looked up.
 DATA_DIRS = "data_dirs.json"
@@ -69,21 +70,13 @@ def check_names(folder, names):
     problems = Problems()
     for name in names:
         # The encoding first: a name that is not text could not be shown.
-        if not name.isascii() and not _is_text(name):
+        if not name.isascii() and not is_text(name):
             path = os.path.join(folder, name).encode(errors="backslashreplace").decode()
             problems.add(path, None, "is not a UTF-8 name: rename it")
         elif len(name.split()) != 1:
             message = "holds a blank, which separates the fields of a list: rename it"
             problems.add(os.path.join(folder, name), None, message)
     problems.raise_if_any()
-
-
-def _is_text(name):
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def write_data_dirs(out_dir, train_data_dir=None, valid_data_dir=None):

@@ -63,6 +63,21 @@ def plain_name(name, folder):
     return plain.removeprefix(f"{folder}/")
 
 
+def is_text(name):
+    """Whether the name of a file can stand in a list: some have bytes that are no UTF-8.
+
+    Example
+    -------
+    >>> is_text("Müller"), is_text(b"M\\xfcller".decode(errors="surrogateescape"))
+    (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _split_lines(file, path, layout, problems):
     names = layout.replace("[", "").replace("]", "").split()
     numbers = (len(names) - 1, len(names)) if layout.endswith("]") else (len(names),)

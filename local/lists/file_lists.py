@@ -6,7 +6,7 @@ from typing import NamedTuple
 from local.audio.finding import EXTENSIONS
 from local.audio.recordings import audio_files, utterance_name
 from local.errors import InputError
-from local.lists.fields import read_fields
+from local.lists.fields import is_text, read_fields
 
 # Scripts that go on without bad recordings name all of them at the end, but not a million.
 MAX_SHOWN = 1000
@@ -48,7 +48,7 @@ def find_recordings(sources, problems):
     for source in sources:
         for identity, name, place in _entries(source, problems):
             first = first_places.setdefault(identity, place)
-            if not _is_text(name):
+            if not is_text(name):
                 problems.add(ascii(name), None, "is not a UTF-8 name: rename it")
             elif first is not place:
                 shown = ":".join(str(part) for part in first if part is not None)
@@ -97,11 +97,3 @@ def _in_scp(path, problems):
             problems.add(path, line, "has more than 'ID PATH' (a path can't hold blanks)")
         else:
             yield identity, name[0], (path, line)
-
-
-def _is_text(name):
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -8,8 +8,8 @@ _ROW_INCHES = 0.38
 _MEAN = {"markersize": 14, "markeredgewidth": 2.5}
 
 
-def ablation_figure(results, figure_name="eer_percent", label="EER [%]"):
-    """Draws each run in a row, for each set of trials: a matplotlib Figure.
+def ablation_figure(results):
+    """Draws the EER of each run in a row, for each set of trials: a matplotlib Figure.
 
     On the left a dot for each seed, and the mean with its 95 % interval; on the right the
     difference to the reference with its interval, which is filled if zero is outside.
@@ -18,7 +18,6 @@ def ablation_figure(results, figure_name="eer_percent", label="EER [%]"):
     ---------
     results : dict
         From `local.ablation.results.collect`; at least one run must be finished.
-    figure_name, label : str
     """
     runs, sets = results["runs"], list(results["trial_sets"])
     height = 0.3 + len(sets) * (1.1 + _ROW_INCHES * len(runs))
@@ -26,14 +25,14 @@ def ablation_figure(results, figure_name="eer_percent", label="EER [%]"):
     axes = figure.subplots(len(sets), 2, sharey="row", squeeze=False, width_ratios=(3, 2))
     _add_legend(figure)
     for name, (left, right) in zip(sets, axes, strict=True):
-        rows = [run["trial_sets"].get(name, {}).get(figure_name) for run in runs.values()]
+        rows = [run["trial_sets"].get(name, {}).get("eer_percent") for run in runs.values()]
         _draw_values(left, rows, list(runs).index(results["reference"]))
         _draw_differences(right, rows)
         left.set_yticks(range(len(runs)), list(runs), fontsize="small")
         left.set_ylim(len(runs) - 0.5, -0.5)
         left.set_title(name, loc="left", fontsize="medium")
-        left.set_xlabel(label)
-        right.set_xlabel(f"{label}, difference to {results['reference']}")
+        left.set_xlabel("EER [%]")
+        right.set_xlabel(f"EER [%], difference to {results['reference']}")
     return figure
 
 
