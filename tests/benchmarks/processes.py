@@ -20,12 +20,14 @@ def apart(function, *arguments, quick=False):
 def run_script(path, *arguments, quick=False):
     """Runs a Python script to its end, and hides what it prints.
 
-    With `quick`, it runs in a fork, which has the libraries of this process already.
+    With `quick`, it runs in a fork of a process that has only imported the libraries. A fork of
+    this one would not do: torch computes no gradients in it once threads of this one have.
     """
     if not quick:
         subprocess.run([sys.executable, path, *arguments], check=True, capture_output=True)
         return
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["speechbrain"])
     process = context.Process(target=_run_here, args=[str(one) for one in (path, *arguments)])
     process.start()
     process.join()
