@@ -15,6 +15,7 @@ from local.scoring.trial_scores import (
     from_model,
     read_trial_scores,
     with_warnings,
+    write_trial_scores,
 )
 
 TRIALS = Trials(
@@ -79,10 +80,10 @@ def warnings_of(tmp_path):
             fixed = {"duration": 1.0, "start": 0, "stop": 9}
             write_manifest(path, [fixed | dict(zip(fields, row, strict=True)) for row in rows])
         write_rows(tmp_path / "utterances.csv")
-        write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
         arguments = single_utterances(TRIALS), np.zeros(2), tmp_path / "utterances.csv"
         scored = from_model("cosine", *arguments)
-        scored = with_warnings(scored, tmp_path / "model", digest, tmp_path / "utterances.csv")
+        (scored,) = with_warnings([scored], [tmp_path], tmp_path / "model", digest)
+        write_trial_scores(tmp_path, scored)
         (read,) = read_trial_scores([str(tmp_path / "scores.txt")])
         assert read.warnings == scored.warnings
         return scored.warnings
