@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from local.errors import Problems
+from local.lists.columns import read_plain_trials
 from local.lists.fields import read_fields
 from local.lists.trials import Trials, read_trial_list, read_trials
 
@@ -26,7 +27,10 @@ def read_enrolment(trials, clients, impostors, models):
     `trials` is one list, in place of `clients` and `impostors`; without `models`, the first sides
     of the trials are utterances. Raises an InputError for a wrong file.
     """
-    trials = read_trial_list(trials) if trials else read_trials(clients, impostors)
+    if trials:
+        trials = read_plain_trials(trials) or read_trial_list(trials)
+    else:
+        trials = read_trials(clients, impostors)
     return enrol_models(trials, models) if models else single_utterances(trials)
 
 
