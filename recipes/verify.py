@@ -44,7 +44,7 @@ from local.report.outputs import format_results, write_outputs
 from local.scoring.cohort import choose_cohort
 from local.scoring.cosine import group_means
 from local.scoring.systems import Cohort, System
-from local.scoring.trial_lists import read_trial_lists, score_lists, write_manifests
+from local.scoring.trial_lists import read_trial_lists, score_lists
 from local.scoring.trial_scores import (
     MANIFEST_FILE,
     read_trial_scores,
@@ -88,7 +88,6 @@ def prepare(hparams, sample_rate, output_dir, progress):
         min_seconds=hparams["min_seconds"],
         progress=progress,
     )
-    write_manifests(trial_lists.lists, manifest.path)
     if system_of(hparams).needs_cohort():
         choose_cohort(hparams["cohort"], output_dir / "cohort.csv", hparams["cohort_size"])
     crop_counts = None
@@ -138,7 +137,7 @@ def score(hparams, model, output_dir, run_opts):
         return [], folders
     if not is_whole:
         embeddings = group_means(embeddings, crop_counts)
-    systems = score_lists(system, trial_lists, embeddings, cohort)
+    systems = score_lists(system, trial_lists, embeddings, output_dir / MANIFEST_FILE, cohort)
     systems = with_warnings(systems, folders, hparams["model_dir"], model["trials_digest"])
     for system, folder in zip(systems, folders, strict=True):
         write_trial_scores(folder, system)

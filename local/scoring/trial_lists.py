@@ -66,28 +66,17 @@ def list_names(paths):
     return names
 
 
-def write_manifests(lists, manifest_path):
-    """Gives the folders of several lists the manifest of their utterances."""
-    if len(lists) == 1:  # it is there already
-        return
-    rows = {row["ID"]: row for row in read_manifest(manifest_path)}
-    for trial_list in lists:
-        with writing(trial_list.folder):
-            trial_list.folder.mkdir(exist_ok=True)
-        utterances = trial_list.enrolment.utterances
-        write_manifest(trial_list.folder / MANIFEST_FILE, (rows[name] for name in utterances))
-
-
-def score_lists(system, trial_lists, embeddings, cohort=None):
-    """Scores the trials of all lists.
+def score_lists(system, trial_lists, embeddings, manifest_path, cohort=None):
+    """Scores the trials of all lists, and gives each folder the manifest of its utterances.
 
     Arguments
     ---------
     system : local.scoring.systems.System
     trial_lists : TrialLists
-        The folder of each has the manifest of its utterances.
     embeddings : np.ndarray
         float32 (num_utterances, embedding_size), of `merged.utterances`.
+    manifest_path : Path
+        Of these.
     cohort : local.scoring.systems.Cohort, optional
 
     Returns
@@ -99,9 +88,14 @@ def score_lists(system, trial_lists, embeddings, cohort=None):
     scores, means = system.score(merged, embeddings, cohort)
     ends = np.cumsum([len(trial_list.enrolment.trials) for trial_list in lists])
     parts = np.split(scores, ends[:-1])
+    row_of = {row["ID"]: row for row in read_manifest(manifest_path)}
     scored = []
     for (name, folder, enrolment), part, of_list in zip(lists, parts, sides, strict=True):
+        rows = [row_of[utterance] for utterance in enrolment.utterances]
+        if len(lists) > 1:
+            with writing(folder):
+                folder.mkdir(exist_ok=True)
+            write_manifest(folder / MANIFEST_FILE, rows)
         of_sides = None if means is None else means[of_list]
-        name = name or system.describe()
-        scored.append(from_model(name, enrolment, part, folder / MANIFEST_FILE, of_sides))
+        scored.append(from_model(name or system.describe(), enrolment, part, rows, of_sides))
     return scored

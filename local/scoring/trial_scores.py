@@ -90,7 +90,7 @@ def write_trial_scores(folder, scored):
             temporary.write_text("".join(f"{w}\n" for w in scored.warnings), encoding="utf-8")
 
 
-def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
+def from_model(name, enrolment, scores, rows, cohort_means=None):
     """The TrialScores of a model, with what the manifest of its utterances says.
 
     Arguments
@@ -99,12 +99,11 @@ def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
     enrolment : local.lists.enrolment.Enrolment
     scores : np.ndarray
         float32 (num_trials,)
-    manifest_path : str or Path
-        Of `enrolment.utterances`.
+    rows : list of dict
+        Of the manifest, for `enrolment.utterances`.
     cohort_means : np.ndarray, optional
         float32 (num_sides,)
     """
-    rows = list(read_manifest(manifest_path))
     seconds, audio, examples = [], [], []
     for members in enrolment.members:
         seconds.append(sum(float(rows[index]["duration"]) for index in members))
