@@ -39,9 +39,11 @@ def read_plain_trials(path):
     if trials is None:
         return None
     warn_of_repeats(earlier_trials(trials), lambda trial: (path, trial + 1))
+    lines = np.empty(len(trials.utterances), np.int64)
     sides = np.stack([trials.enrol, trials.test], axis=1).ravel()
-    first = np.unique(sides, return_index=True)[1] // 2 + 1
-    return replace(trials, places=[(path, line) for line in first.tolist()])
+    # From the end, so that the line that mentions a name first stays.
+    lines[sides[::-1]] = np.repeat(np.arange(1, len(trials) + 1), 2)[::-1]
+    return replace(trials, places=[(path, line) for line in lines.tolist()])
 
 
 def first_fields(path, layout):

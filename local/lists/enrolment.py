@@ -141,7 +141,7 @@ def merge(enrolments):
         of_list = [number[name] for name in utterances]
         # A side is known by its utterances, too: a model may have the name of one of another list.
         keys = [
-            (name, *(of_list[index] for index in group))
+            (name, *map(of_list.__getitem__, group))
             for name, group in zip(trials.utterances, members, strict=True)
         ]
         sides.append(np.array([rows.setdefault(key, len(rows)) for key in keys], np.int32))
