@@ -3,13 +3,15 @@
 
     python recipes/verify.py hparams/verify.yaml --model_dir DIR [--key value ...]
 
+    python recipes/verify.py hparams/verify.yaml --model_dir DIR --trials LIST [--trials LIST ...]
+
     python recipes/verify.py hparams/verify.yaml --scores FILE [--scores FILE ...]
 
     torchrun --standalone --nproc_per_node=4 recipes/verify.py hparams/verify.yaml ...
 
 Each utterance is embedded once; after an interruption, the same command goes on. With --scores,
 nothing is embedded: score files give figures, pictures and a report in seconds, and several files
-are compared.
+are compared. --keep_embeddings True keeps embeddings for the next run with this setting.
 """
 
 import sys

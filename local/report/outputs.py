@@ -38,7 +38,7 @@ def write_outputs(output_dir, evaluations, costs, details=(), training_log=None,
         From `metrics_of`.
     """
     has_lists = len(folders) > 1
-    metrics = metrics_of(evaluations, has_lists)
+    metrics = metrics_of(evaluations, [folder.name for folder in folders] if has_lists else ())
     write_json(output_dir / "metrics.json", metrics)
     for evaluation, folder in zip(evaluations, folders, strict=True) if has_lists else ():
         write_json(folder / "metrics.json", evaluation.summary)
@@ -59,12 +59,12 @@ def write_outputs(output_dir, evaluations, costs, details=(), training_log=None,
     return metrics
 
 
-def metrics_of(evaluations, are_lists=False):
+def metrics_of(evaluations, list_names=()):
     """What metrics.json holds: a summary; of several all, and of systems their differences."""
     if len(evaluations) == 1:
         return evaluations[0].summary
-    if are_lists:
-        return {"lists": {e.name: e.summary for e in evaluations}}
+    if list_names:
+        return {"lists": dict(zip(list_names, (e.summary for e in evaluations), strict=True))}
     first, *others = evaluations
     return {
         "systems": {e.name: e.summary for e in evaluations},

@@ -168,6 +168,7 @@ def test_every_list_is_calibrated(verification):
     for name in LISTS:
         scores, llrs = (read_scores(both / name / f"{n}.txt")[1] for n in ("scores", "llrs"))
         np.testing.assert_allclose(llrs, 2 * scores - 1, rtol=1e-5)
+        assert metrics_of(both)["lists"][name] == metrics_of(both / name)
         assert metrics_of(both / name)["is_calibrated"]
 
 
@@ -195,6 +196,9 @@ def test_a_wrong_list_among_others_is_named_before_any_work(verification):
     verification.write_list("wrong.txt", ["1 s0/u.0 s0/u.9", "0 s0/u.0 s1/u.0"])
     with pytest.raises(InputError, match="wrong.txt:1: there is no audio file .*s0/u.9"):
         verification.run("both", "near.txt", "wrong.txt")
+    verification.write_list("other_name.txt", ["1 s0/u.0.wav s0/u.3", "0 s0/u.3 s1/u.0"])
+    with pytest.raises(InputError, match="other_name.txt:1: .* is already in .*near.txt:1, as"):
+        verification.run("both", "near.txt", "other_name.txt")
     verification.write_list("one_class.txt", ["1 s0/u.0 s0/u.1"])
     with pytest.raises(InputError, match="one_class.txt: has only client trials"):
         verification.run("both", "near.txt", "one_class.txt")
