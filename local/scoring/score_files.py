@@ -46,6 +46,7 @@ def write_scores(path, trials, scores):
     Example
     -------
     >>> import pathlib, tempfile
+    >>> from local.lists.trials import Trials
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "scores.txt"
     >>> sides = np.array([0, 0]), np.array([1, 2])
     >>> trials = Trials(["anna/1", "anna/2", "bert/1"], *sides, np.array([True, False]), [])
