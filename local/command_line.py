@@ -80,7 +80,7 @@ def describe_settings(text):
     return "\n".join(lines)
 
 
-def load_hparams(arguments, repeatable=None):
+def load_hparams(arguments, repeatable=()):
     """Reads the command line `FILE.yaml [--preset FILE.yaml] [--key value ...]`.
 
     A preset overrides the file, and the command line the preset. The last of several values of a
@@ -89,8 +89,8 @@ def load_hparams(arguments, repeatable=None):
     Arguments
     ---------
     arguments : list of str
-    repeatable : str, optional
-        A key that may have several values, which then become a list.
+    repeatable : sequence of str
+        Keys that may have several values, which then become a list.
 
     Returns
     -------

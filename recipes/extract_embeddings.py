@@ -160,7 +160,7 @@ def extract(hparams, model, recorder, folder, run_opts):
 def main(arguments):
     """Embeds recordings with a model."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    _, hparams, run_opts, _ = command_line.load_hparams(arguments, repeatable="files")
+    _, hparams, run_opts, _ = command_line.load_hparams(arguments, repeatable=["files"])
     if isinstance(hparams["files"], str):
         hparams["files"] = [hparams["files"]]
     out, file_format = split_format(hparams["out"], hparams["format"])

@@ -3,13 +3,15 @@
 
     python recipes/verify.py hparams/verify.yaml --model_dir DIR [--key value ...]
 
+    python recipes/verify.py hparams/verify.yaml --model_dir DIR --trials LIST [--trials LIST ...]
+
     python recipes/verify.py hparams/verify.yaml --scores FILE [--scores FILE ...]
 
     torchrun --standalone --nproc_per_node=4 recipes/verify.py hparams/verify.yaml ...
 
 Each utterance is embedded once; after an interruption, the same command goes on. With --scores,
 nothing is embedded: score files give figures, pictures and a report in seconds, and several files
-are compared.
+are compared. --keep_embeddings True keeps embeddings for the next run with this setting.
 """
 
 import sys
@@ -26,8 +28,6 @@ import logging
 import os
 import shlex
 
-import numpy as np
-
 from local.atomic import lock_folder, remove_leftovers
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
@@ -39,23 +39,21 @@ from local.evaluation import calibration
 from local.evaluation.conditions import Grouping
 from local.evaluation.evaluate import Evaluator
 from local.evaluation.summary import Costs
-from local.lists.enrolment import read_enrolment
 from local.lists.speaker_table import read_speaker_table
 from local.machine import processes, runtime
 from local.model_files.model_dir import load_model, weight_files
 from local.report.outputs import format_results, write_outputs
 from local.scoring.cohort import choose_cohort
 from local.scoring.cosine import group_means
-from local.scoring.quality import trial_inputs, write_quality
-from local.scoring.score_files import write_scores
 from local.scoring.systems import Cohort, System
+from local.scoring.trial_lists import read_trial_lists, score_lists
 from local.scoring.trial_scores import (
     MANIFEST_FILE,
-    QUALITY_FILE,
-    from_model,
     read_trial_scores,
     with_warnings,
+    write_trial_scores,
 )
+from local.settings.arguments import as_tuple
 
 # In the output directory, until everything else is there.
 PARTIAL = "embeddings.partial"
@@ -77,19 +75,15 @@ def prepare(hparams, sample_rate, output_dir, progress):
 
     Returns
     -------
-    enrolment : local.lists.enrolment.Enrolment
+    trial_lists : local.scoring.trial_lists.TrialLists
     crop_counts : np.ndarray or None
         The number of crops of each utterance, if there are any.
     """
-    enrolment = read_enrolment(
-        hparams["trials"],
-        hparams["valid_clients"],
-        hparams["valid_impostors"],
-        hparams["enrol_models"],
-    )
+    pairs = hparams["valid_clients"], hparams["valid_impostors"]
+    trial_lists = read_trial_lists(hparams["trials"], *pairs, hparams["enrol_models"], output_dir)
     lock_folder(output_dir / PARTIAL)
     manifest = prepare_trials(
-        enrolment,
+        trial_lists.merged,
         hparams["valid_data_dir"],
         output_dir / MANIFEST_FILE,
         sample_rate=sample_rate,
@@ -102,7 +96,7 @@ def prepare(hparams, sample_rate, output_dir, progress):
     if hparams["num_crops"]:
         size = hparams["num_crops"], hparams["crop_seconds"]
         crop_counts = write_crops(manifest.path, output_dir / "crops.csv", *size)
-    return enrolment, crop_counts
+    return trial_lists, crop_counts
 
 
 def system_of(hparams):
@@ -114,45 +108,42 @@ def embed(hparams, model, manifest_path, run_opts, places=None):
     """The embeddings of a manifest, in the first process: see `embed_or_raise`."""
     settings = hparams["precision"], hparams["batch_seconds"], hparams["num_workers"]
     computation = Computation(run_opts.device, *settings, not run_opts.noprogressbar)
-    partial = manifest_path.with_name(PARTIAL)
-    return embed_or_raise(model, manifest_path, partial, computation, places)
+    partial, kept = manifest_path.with_name(PARTIAL), None
+    if hparams["keep_embeddings"]:
+        kept = Path(hparams["model_dir"]) / "embeddings"
+    return embed_or_raise(model, manifest_path, partial, computation, places, kept)
 
 
 def score(hparams, model, output_dir, run_opts):
-    """Scores the trials: TrialScores in the first process, None in the others."""
-    enrolment, crop_counts = processes.on_first(
+    """Scores the trials, and writes the scores.
+
+    Returns
+    -------
+    systems : list of TrialScores
+        For each list of trials; empty but in the first process.
+    folders : list of Path
+        Where the results on each list are.
+    """
+    trial_lists, crop_counts = processes.on_first(
         lambda: prepare(hparams, model["sample_rate"], output_dir, not run_opts.noprogressbar)
     )
     system, cohort, is_whole = system_of(hparams), None, crop_counts is None
-    name, places = (MANIFEST_FILE, enrolment.places) if is_whole else ("crops.csv", None)
+    name, places = (MANIFEST_FILE, trial_lists.merged.places) if is_whole else ("crops.csv", None)
     embeddings = embed(hparams, model, output_dir / name, run_opts, places)
     if system.needs_cohort():
         manifest = output_dir / "cohort.csv"
         cohort = embed(hparams, model, manifest, run_opts)
         cohort = Cohort(cohort, [row["spk_id"] for row in read_manifest(manifest)])
+    folders = [trial_list.folder for trial_list in trial_lists.lists]
     if embeddings is None:
-        return None
+        return [], folders
     if not is_whole:
         embeddings = group_means(embeddings, crop_counts)
-    scores, cohort_means = system.score(enrolment, embeddings, cohort)
-    manifest = output_dir / MANIFEST_FILE
-    scored = from_model(system.describe(), enrolment, scores, manifest, cohort_means)
-    write_scores(output_dir / "scores.txt", scored.trials, scores)
-    write_quality(output_dir / QUALITY_FILE, scored.trials.utterances, scored.quality)
-    return with_warnings(scored, hparams["model_dir"], model["trials_digest"], manifest)
-
-
-def calibrate(learnt, system, output_dir):
-    """The system with log-likelihood ratios in place of scores; writes them as llrs.txt."""
-    inputs = trial_inputs(learnt.quality, system.trials, system.scores, system.quality)
-    llrs = calibration.apply(learnt, inputs).astype(np.float32)
-    write_scores(output_dir / "llrs.txt", system.trials, llrs)
-    return system._replace(name=f"{system.name}, calibrated", scores=llrs)
-
-
-def as_tuple(setting):
-    """The values of a setting: those of a list, none for null, or the one value."""
-    return tuple(setting) if isinstance(setting, list) else () if setting is None else (setting,)
+    systems = score_lists(system, trial_lists, embeddings, output_dir / MANIFEST_FILE, cohort)
+    systems = with_warnings(systems, folders, hparams["model_dir"], model["trials_digest"])
+    for system, folder in zip(systems, folders, strict=True):
+        write_trial_scores(folder, system)
+    return systems, folders
 
 
 def evaluator_of(hparams, progress):
@@ -197,44 +188,50 @@ def scored_systems(hparams, has_default_model, output_dir, run_opts):
 
     Returns
     -------
-    systems : list of TrialScores
-        In the first process.
+    systems, folders
+        As from `score`.
     details : list of tuple
         (name, value) rows for the report.
     """
     paths = hparams["scores"]
     if paths:
         if processes.rank() > 0:
-            return [], []
+            return [], [], []
         systems = read_trial_scores(paths)
         lock_folder(output_dir / PARTIAL)
         remove_leftovers(output_dir)
-        return systems, [("Scores", path) for path in paths]
+        return systems, [output_dir], [("Scores", path) for path in paths]
     model = load(hparams["model_dir"], has_default_model)
-    systems = [score(hparams, model, output_dir, run_opts)]
-    lists = hparams["trials"] or f"{hparams['valid_clients']}, {hparams['valid_impostors']}"
-    return systems, [("Model", model["path"]), ("Trials", lists)]
+    systems, folders = score(hparams, model, output_dir, run_opts)
+    lists = hparams["trials"] or [f"{hparams['valid_clients']}, {hparams['valid_impostors']}"]
+    details = [("Model", model["path"]), *(("Trials", path) for path in lists)]
+    if len(folders) > 1:
+        details.append(("System", system_of(hparams).describe()))
+    return systems, folders, details
 
 
-def evaluate(hparams, evaluator, learnt, systems, details, output_dir, has_default_model):
-    """Evaluates systems, writes the results, and prints them."""
+def evaluate(hparams, evaluator, learnt, scored, output_dir, has_default_model):
+    """Evaluates what `scored_systems` returned, writes the results, and prints them."""
+    systems, folders, details = scored
     if learnt:
-        systems = [calibrate(learnt, *systems, output_dir)]
+        paths = [folder / "llrs.txt" for folder in folders]
+        systems = list(map(calibration.calibrate, [learnt] * len(paths), systems, paths))
         details.append(("Calibration", hparams["calibration"]))
     is_calibrated = bool(learnt) or hparams["are_llrs"]
     evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]
     # Score files say nothing about a model.
     has_model = not (hparams["scores"] and has_default_model)
     training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
-    metrics = write_outputs(output_dir, evaluations, evaluator.costs, details, training_log)
-    print(format_results(output_dir, evaluations, metrics))
+    outputs = output_dir, evaluations, evaluator.costs, details, training_log, folders
+    print(format_results(output_dir, evaluations, write_outputs(*outputs)))
 
 
 def main(arguments):
     """Scores trials, or reads scores, and evaluates them."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    _, hparams, run_opts, overrides = command_line.load_hparams(arguments, repeatable="scores")
-    hparams["scores"] = as_tuple(hparams["scores"])
+    _, hparams, run_opts, overrides = command_line.load_hparams(arguments, ["scores", "trials"])
+    for name in ("scores", "trials"):
+        hparams[name] = as_tuple(hparams[name])
     output_dir = results_dir(hparams)
     check_settings(hparams, output_dir)
     evaluator = evaluator_of(hparams, progress=not run_opts.noprogressbar)
@@ -243,9 +240,9 @@ def main(arguments):
     runtime.keep_freed_memory(run_opts.device)
     is_default = "model_dir" not in overrides
     with removing(output_dir / PARTIAL):  # which locks out other runs, too
-        systems, details = scored_systems(hparams, is_default, output_dir, run_opts)
+        scored = scored_systems(hparams, is_default, output_dir, run_opts)
         if processes.rank() == 0:
-            evaluate(hparams, evaluator, learnt, systems, details, output_dir, is_default)
+            evaluate(hparams, evaluator, learnt, scored, output_dir, is_default)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ SUBJECTS = """
     augmentation checkpoints chunk_reading classifier embeddings evaluation front_ends log_mel
     feature_script
     metrics packed_audio preparation score_files score_norm scoring sharing startup training
-    validation
+    trial_lists validation
 """.split()
 
 

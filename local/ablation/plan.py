@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from local.atomic import read_text
 from local.errors import InputError
-from local.settings.arguments import read_settings, split_settings
+from local.settings.arguments import as_tuple, read_settings, split_settings
 from local.settings.rules import check, is_text, shown
 
 # A name becomes a folder, and a part of a command line.
@@ -99,7 +99,7 @@ def read_plan(arguments, default_path):
     path, *options = arguments
     defaults = read_settings(read_text(default_path), default_path)
     defaults |= {"runs": {}, "grid": {}, "settings": {}}
-    given, options = split_settings(options, defaults, repeatable="only")
+    given, options = split_settings(options, defaults, repeatable=["only"])
     settings = read_settings(read_text(path), path)
     for name, value in given:
         recursive_update(settings, {name: value})
@@ -109,7 +109,7 @@ def read_plan(arguments, default_path):
     settings = defaults | settings
     check(settings, defaults)
     base = Path(path).parent / _text(settings, "base")
-    presets = [Path(path).parent / preset for preset in _list(settings["presets"])]
+    presets = [Path(path).parent / preset for preset in as_tuple(settings["presets"])]
     base_defaults = read_settings(read_text(base), base)
     common = as_arguments(_mapping(settings, "settings"), base_defaults)
     preset_arguments = [part for preset in presets for part in ("--preset", str(preset))]
@@ -127,7 +127,7 @@ def read_plan(arguments, default_path):
         _known(settings["reference"] or next(iter(runs)), runs, "reference"),
         seeds,
         _trial_sets(settings),
-        [_known(name, runs, "only") for name in _list(settings["only"])] or list(runs),
+        [_known(name, runs, "only") for name in as_tuple(settings["only"])] or list(runs),
         settings["task"],
         settings["jobs"],
         settings["bootstrap_draws"],
@@ -140,10 +140,6 @@ def _text(settings, name):
     return settings[name]
 
 
-def _list(value):
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
 def _mapping(settings, name):
     if not isinstance(settings[name] or {}, dict):
         raise InputError(f"{name}: expected SETTING: VALUE, not {shown(settings[name])}")
@@ -153,7 +149,7 @@ def _mapping(settings, name):
 def _runs(settings):
     """The runs by name, those of the grid behind the others."""
     runs = {str(name): changes for name, changes in _mapping(settings, "runs").items()}
-    grid = {name: _list(values) for name, values in _mapping(settings, "grid").items()}
+    grid = {name: as_tuple(values) for name, values in _mapping(settings, "grid").items()}
     for values in itertools.product(*grid.values()) if grid else ():
         changes = dict(zip(grid, values, strict=True))
         name = ",".join(f"{key}={flow(value)}" for key, value in changes.items())

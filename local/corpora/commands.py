@@ -17,7 +17,7 @@ def command(script, settings, presets=(), **options):
     presets : sequence of str
         Names of files in hparams/presets/.
     options
-        Each becomes `--name value`; those that are None are left out.
+        Each becomes `--name value`, for each value of a list; those that are None are left out.
 
     Example
     -------
@@ -30,8 +30,8 @@ def command(script, settings, presets=(), **options):
     for name in presets:
         words += ["--preset", os.path.relpath(ROOT / "hparams" / "presets" / name)]
     for name, value in options.items():
-        if value is not None:
-            words += [f"--{name}", str(value)]
+        for one in value if isinstance(value, list) else [value]:
+            words += [f"--{name}", str(one)] if one is not None else []
     return shlex.join(words)
 
 

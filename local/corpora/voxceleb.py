@@ -117,13 +117,15 @@ def _print_commands(options, lists, train_dir, valid_dir, trial_lists):
         out_dir, presets = Path("results/voxceleb"), ["voxceleb.yaml"]
         print(f"To train:\n  {train_command(train_dir, valid_dir, lists, out_dir, presets)}")
     if trial_lists:
-        trials = options.out_dir / f"{trial_lists[0].official.name}.txt"
+        names = {}  # of the trials of -O, -E and -H: cleaned, where there are such
+        for trial_list in trial_lists:
+            names.setdefault(trial_list.official.key, trial_list.official.name)
         verify = command(
             "verify.py",
             "verify.yaml",
             model_dir="results/voxceleb",
             valid_data_dir=valid_dir,
-            trials=trials,
+            trials=[options.out_dir / f"{name}.txt" for name in names.values()],
             speakers=options.out_dir / "vox1_speakers.txt",
         )
         print(f"To verify:\n  {verify}")

@@ -24,25 +24,34 @@ def shared_speakers(training_manifest, trials_manifest):
         In the order of their labels: the name of the folder, or "label N" where speakers have none.
         Speakers of two corpora may have the same name by chance: this is for a warning.
     """
-    trial_rows = list(read_manifest(trials_manifest))
-    trial_paths = {row["wav"] for row in trial_rows}
-    speakers, shared, folders, levels = set(), set(), set(), []
+    return _shared_with_each(training_manifest, [trials_manifest])[0]
+
+
+def _shared_with_each(training_manifest, trials_manifests):
+    """`shared_speakers` with each of several: what was trained on may be long, and is read once."""
+    lists = []  # (paths, folders, shared speakers) of each of the manifests of trials
+    for manifest in trials_manifests:
+        places = [(row["wav"], row["ID"].rpartition("/")[0]) for row in read_manifest(manifest)]
+        lists.append((*map(set, zip(*places, strict=True)), set()) if places else ((), (), set()))
+    speakers, folders, levels = set(), set(), []
     for row in read_manifest(training_manifest):
         speaker = row["spk_id"]
         speakers.add(speaker)
-        if row["wav"] in trial_paths:
-            shared.add(speaker)
+        for paths, _, shared in lists:
+            if row["wav"] in paths:
+                shared.add(speaker)
         folders.add((row["ID"].rpartition("/")[0], speaker))
     for folder, speaker in folders:  # far fewer than utterances
         _add_folders(levels, folder, speaker)
     level, speaker_of_folder = _speaker_level(levels, speakers)
-    for row in trial_rows:
-        folders = _split(row["ID"].rpartition("/")[0])
-        if level < len(folders) and folders[level] in speaker_of_folder:
-            shared.add(speaker_of_folder[folders[level]])
-    folder_of_speaker = {speaker: folder for folder, speaker in speaker_of_folder.items()}
+    for _, trial_folders, shared in lists:
+        for parts in map(_split, trial_folders):
+            if level < len(parts) and parts[level] in speaker_of_folder:
+                shared.add(speaker_of_folder[parts[level]])
+    names = {speaker: folder for folder, speaker in speaker_of_folder.items()}
     return [
-        folder_of_speaker.get(s, f"label {s}") for s in sorted(shared, key=lambda s: (len(s), s))
+        [names.get(s, f"label {s}") for s in sorted(shared, key=lambda s: (len(s), s))]
+        for *_, shared in lists
     ]
 
 
@@ -63,7 +72,15 @@ def have_same_speakers(training_manifest, other_manifest):
 
 def overlap_warning(training_manifest, trials_manifest):
     """What to say of the speakers that `shared_speakers` finds; "" if there are none."""
-    shared = shared_speakers(training_manifest, trials_manifest)
+    return _warning(shared_speakers(training_manifest, trials_manifest))
+
+
+def overlap_warnings(training_manifest, trials_manifests):
+    """The `overlap_warning` of each of several manifests of trials."""
+    return [_warning(shared) for shared in _shared_with_each(training_manifest, trials_manifests)]
+
+
+def _warning(shared):
     if not shared:
         return ""
     who = "speaker seems" if len(shared) == 1 else "speakers seem"

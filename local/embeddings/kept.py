@@ -1,4 +1,7 @@
-"""A model and a manifest to embeddings, which are kept on the way: what is interrupted goes on."""
+"""A model and a manifest to embeddings, which are kept on the way: what is interrupted goes on.
+
+Those that are worth more than one run are kept in a `local.embeddings.store`.
+"""
 
 import logging
 from collections import ChainMap
@@ -7,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from local.data.manifest_files import read_manifest
+from local.data.manifest_files import read_manifest, write_manifest
 from local.embeddings.embed import (
     WholeUtterances,
     batch_loader,
@@ -15,7 +18,8 @@ from local.embeddings.embed import (
     embed_batches,
 )
 from local.embeddings.levels import CLIPPED, CONSTANT, DESCRIPTIONS, QUIET, warn_of_levels
-from local.embeddings.shards import Shards, Writer, digests
+from local.embeddings.shards import Embedded, Shards, Writer, digests
+from local.embeddings.store import Store
 from local.errors import Problems
 from local.machine import processes, runtime
 
@@ -98,7 +102,38 @@ def _write_shards(stream, writer, keys, batches, recorder):
     return failures
 
 
-def embed_or_raise(model, manifest_path, folder, computation, places=None):
+def embed_missing(model, manifest_path, folder, computation, store_dir):
+    """Does what `embed_kept` does, for all that a folder of a Store lacks, and keeps it there."""
+    store = Store(store_dir, model, runtime.precision(computation.precision, computation.device))
+    missing_path, found = folder / "missing.csv", None
+
+    def find():
+        nonlocal found
+        found = store.find(WholeUtterances(manifest_path, model["sample_rate"]).rows)
+        num_found, num_rows = np.count_nonzero(found.is_there), len(found.keys)
+        logger.info(f"{store.folder}: has {num_found:,} of {num_rows:,} embeddings")
+        if num_found < num_rows:
+            store.check()  # now, as after the work it would be late
+            rows = zip(read_manifest(manifest_path), found.is_there, strict=True)
+            write_manifest(missing_path, (row for row, is_there in rows if not is_there))
+        return num_found < num_rows
+
+    failures = {}
+    if processes.on_first(find):
+        new = embed_kept(model, missing_path, folder, computation)
+
+        def add():
+            nonlocal found, failures
+            found, failures = store.add(found, new)
+
+        processes.on_first(add)
+    if found is None:
+        return None
+    nothing = np.zeros((0, 0), np.float32)
+    return Embedded(found.embeddings, found.levels, nothing, np.zeros(1, int), failures)
+
+
+def embed_or_raise(model, manifest_path, folder, computation, places=None, store_dir=None):
     """The embeddings of a manifest as an array, in the first process; None in the others.
 
     The other arguments are as for `embed_kept`.
@@ -108,13 +143,16 @@ def embed_or_raise(model, manifest_path, folder, computation, places=None):
     places : list of tuple, optional
         (path, line) where each recording is mentioned. Without it, recordings may be silent: a crop
         may be a pause, and silent recordings are trained on, too.
+    store_dir : Path, optional
+        Where embeddings are kept for later runs.
 
     Raises
     ------
     InputError
         With all recordings that can't be used.
     """
-    embedded = embed_kept(model, manifest_path, folder, computation)
+    arguments = model, manifest_path, folder, computation
+    embedded = embed_missing(*arguments, store_dir) if store_dir else embed_kept(*arguments)
 
     def check():
         problems = Problems()

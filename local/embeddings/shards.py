@@ -88,7 +88,7 @@ class Shards:
 
     def _keys(self, rows, batches):
         facts = hashlib.sha256(repr(self._facts).encode())
-        stamp = functools.cache(_stamp)  # packed audio has many recordings in a file
+        stamp = functools.cache(file_stamp)  # packed audio has many recordings in a file
         keys = {}  # a set that keeps its order
         for batch in batches:
             digest = facts.copy()
@@ -223,7 +223,7 @@ class Writer:
         self._clear()
 
 
-def _stamp(path):
+def file_stamp(path):
     """Size and time of a file, or None if there is none: reading it will then say so."""
     try:
         status = os.stat(path)

@@ -17,7 +17,8 @@ from local.errors import InputError
 from local.evaluation.cllr import cllr
 from local.evaluation.logistic_regression import fit_llrs
 from local.evaluation.summary import count, write_json
-from local.scoring.quality import checked_measures, input_names
+from local.scoring.quality import checked_measures, input_names, trial_inputs
+from local.scoring.score_files import write_scores
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,17 @@ def apply(calibration, inputs):
     """
     weights = [calibration.weights[name] for name in input_names(calibration.quality)]
     return inputs @ np.array(weights) + calibration.offset
+
+
+def calibrate(calibration, system, path):
+    """TrialScores with log-likelihood ratios in place of scores, which a file gets, too.
+
+    Raises an InputError if they lack a quality measure, or the file can't be written.
+    """
+    inputs = trial_inputs(calibration.quality, system.trials, system.scores, system.quality)
+    llrs = apply(calibration, inputs).astype(np.float32)
+    write_scores(path, system.trials, llrs)
+    return system._replace(name=f"{system.name}, calibrated", scores=llrs)
 
 
 def save(path, calibration):

@@ -102,7 +102,7 @@ def _first_points(curve, rates):
 
 
 def speaker_counts(num_speakers, num_draws, seed=0):
-    """Yields how often each speaker is drawn, draw by draw: float64 (num_speakers,).
+    """Yields how often each speaker is drawn, draw by draw: int64 (num_speakers,).
 
     Example
     -------
@@ -112,7 +112,7 @@ def speaker_counts(num_speakers, num_draws, seed=0):
     rng = np.random.default_rng(seed)
     for _ in range(num_draws):
         drawn = rng.integers(num_speakers, size=num_speakers)
-        yield np.bincount(drawn, minlength=num_speakers).astype(np.float64)
+        yield np.bincount(drawn, minlength=num_speakers)
 
 
 class DrawnTrials:
@@ -139,7 +139,7 @@ class DrawnTrials:
     def draw(self, counts):
         """The DetectionCurve and the Cllr of a draw, or None if a class is empty in it.
 
-        The counts, float64 (num_speakers,), say how often each speaker was drawn.
+        The counts, int64 (num_speakers,), say how often each speaker was drawn.
         """
         clients, impostors = self._clients.weigh(counts), self._impostors.weigh(counts)
         if clients is None or impostors is None:
@@ -161,10 +161,11 @@ class _SortedClass:
 
     def weigh(self, counts):
         """The share of the trials below each threshold, and the mean cost; None without trials."""
-        weights = counts[self.speakers[0]]
+        weights = counts.take(self.speakers[0])
         for speakers in self.speakers[1:]:
-            weights *= counts[speakers]
-        sums = np.concatenate([[0.0], np.cumsum(weights)])
-        if sums[-1] == 0.0:
+            weights *= counts.take(speakers)
+        sums = np.zeros(len(weights) + 1, np.int64)
+        np.cumsum(weights, out=sums[1:])  # of whole numbers, ten times as fast as of others
+        if not sums[-1]:
             return None
         return sums[self.num_below] / sums[-1], weights @ self.costs / sums[-1]

@@ -128,6 +128,37 @@ def format_summary(summary):
     return "\n".join(lines)
 
 
+def format_table(summaries):
+    """The table to print of several lists: a line for each, with its main figures, aligned.
+
+    Arguments
+    ---------
+    summaries : dict
+        The name of a list -> its summary, as for `format_summary`, at the same priors.
+
+    Example
+    -------
+    >>> summary = summarise([0.2, 0.4, 0.6, 0.8], [False, True, False, True])
+    >>> print(format_table({"one": summary | {"is_calibrated": False}}))
+         trials  EER %   minDCF (p = 0.01)  minDCF (p = 0.05)
+    one  4       50.000  0.5000             0.5000
+    """
+    first, *_ = summaries.values()
+    starts = ("eer_percent", "min_dcf", *(("act_dcf", "cllr") if first["is_calibrated"] else ()))
+    rows = [row for row in summary_rows(first) if row[0].startswith(starts)]
+    titles = [f"{title} %" if key.endswith("_percent") else title for key, title in rows]
+    grid = [["", "trials", *titles]]
+    for name, summary in summaries.items():
+        keys = ["num_trials", *(key for key, _ in rows)]
+        cells = [f"{number_text(key, summary[key])} {_interval(summary, key)}" for key in keys]
+        grid.append([name, *map(str.rstrip, cells)])
+    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
+    lines = [map(str.ljust, line, widths) for line in grid]
+    if any(summary.get("intervals") for summary in summaries.values()):
+        lines.append(["[95 % intervals, of draws of the speakers]"])
+    return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
 def summary_rows(summary):
     """The figures of a summary in the order of a table: (key, what it is called)."""
     rows = [("eer_percent", "EER"), ("eer_hull_percent", "  of the hull")]
@@ -137,12 +168,16 @@ def summary_rows(summary):
 
 
 def _line(summary, key, name):
-    low_high = summary.get("intervals", {}).get(key)
-    interval = f"[{', '.join(number_text(key, end) for end in low_high)}]" if low_high else ""
     threshold = summary.get(threshold_key(key))
     at = f"at threshold {threshold:.4f}" if threshold is not None else ""
     unit = "%" if key.endswith("_percent") else " "
+    interval = _interval(summary, key)
     return f"{name:<18}{number_text(key, summary[key]):>9} {unit}  {interval:<18} {at}".rstrip()
+
+
+def _interval(summary, key):
+    low_high = summary.get("intervals", {}).get(key)
+    return f"[{', '.join(number_text(key, end) for end in low_high)}]" if low_high else ""
 
 
 def number_text(key, value):

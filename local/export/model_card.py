@@ -118,7 +118,7 @@ def _described(value):
 
 
 def read_results(model_dir, metrics_path=None):
-    """The figures of verification, of one system or of several.
+    """The figures of verification, of one system, of several, or of several lists.
 
     Arguments
     ---------
@@ -129,8 +129,8 @@ def read_results(model_dir, metrics_path=None):
     Returns
     -------
     results : dict
-        For the name of each system ("" if there is only one) its summary, with (what, value) rows
-        for the card under "rows". Empty if no file is named and none is in model_dir.
+        For the name of each system or list ("" of a single one) its summary, with (what, value)
+        rows for the card under "rows". Empty if no file is named and none is in model_dir.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def read_results(model_dir, metrics_path=None):
         return {}
     try:
         metrics = json.loads(read_text(path))
-        systems = metrics.get("systems", {"": metrics})
+        systems = metrics.get("systems") or metrics.get("lists") or {"": metrics}
         return {name: summary | {"rows": _rows(summary)} for name, summary in systems.items()}
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: is no metrics.json of recipes/verify.py ({error!r})") from error

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from local.errors import Problems
+from local.lists.columns import read_plain_trials
 from local.lists.fields import read_fields
 from local.lists.trials import Trials, read_trial_list, read_trials
 
@@ -26,7 +27,10 @@ def read_enrolment(trials, clients, impostors, models):
     `trials` is one list, in place of `clients` and `impostors`; without `models`, the first sides
     of the trials are utterances. Raises an InputError for a wrong file.
     """
-    trials = read_trial_list(trials) if trials else read_trials(clients, impostors)
+    if trials:
+        trials = read_plain_trials(trials) or read_trial_list(trials)
+    else:
+        trials = read_trials(clients, impostors)
     return enrol_models(trials, models) if models else single_utterances(trials)
 
 
@@ -108,6 +112,48 @@ def _check_models(trials, used, models, path):
         if utterance in enrolled:
             problems.add(*place, f"model '{model}' is tested with '{utterance}', which is in it")
     problems.raise_if_any()
+
+
+def merge(enrolments):
+    """The Enrolment of all trials of several, one behind the other, with each utterance once.
+
+    Returns
+    -------
+    merged : Enrolment
+        Without conditions.
+    sides : list of np.ndarray
+        For each of the enrolments, int (num_sides,): which side of `merged` each of its own is.
+
+    Example
+    -------
+    >>> def trial(*names):
+    ...     return Trials([*names], np.array([0]), np.array([1]), np.array([True]), [("x", 1)] * 2)
+    >>> merged, sides = merge(map(single_utterances, [trial("a", "b"), trial("c", "b")]))
+    >>> merged.utterances, merged.trials.enrol.tolist(), merged.trials.test.tolist()
+    (['a', 'b', 'c'], [0, 2], [1, 1])
+    """
+    enrolments, places, rows, sides = list(enrolments), {}, {}, []
+    for enrolment in enrolments:
+        for name, place in zip(enrolment.utterances, enrolment.places, strict=True):
+            places.setdefault(name, place)
+    number = {name: index for index, name in enumerate(places)}
+    for trials, utterances, _, members in enrolments:
+        of_list = [number[name] for name in utterances]
+        # A side is known by its utterances, too: a model may have the name of one of another list.
+        keys = [
+            (name, *map(of_list.__getitem__, group))
+            for name, group in zip(trials.utterances, members, strict=True)
+        ]
+        sides.append(np.array([rows.setdefault(key, len(rows)) for key in keys], np.int32))
+    numbered = zip([enrolment.trials for enrolment in enrolments], sides, strict=True)
+    enrol, test, is_client = zip(
+        *((of[trials.enrol], of[trials.test], trials.is_client) for trials, of in numbered),
+        strict=True,
+    )
+    names = [name for name, *_ in rows]
+    trials = Trials(names, *map(np.concatenate, (enrol, test, is_client)), [])
+    members = [list(group) for _, *group in rows]
+    return Enrolment(trials, list(places), list(places.values()), members), sides
 
 
 def by_utterances(enrolment):

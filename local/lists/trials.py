@@ -14,8 +14,8 @@ from local.lists.fields import read_fields
 
 logger = logging.getLogger(__name__)
 
-_VOXCELEB_LABELS = {"1": True, "0": False}
-_KALDI_LABELS = {"target": True, "nontarget": False}
+VOXCELEB_LABELS = {"1": True, "0": False}
+KALDI_LABELS = {"target": True, "nontarget": False}
 _WITH_ARTICLE = {True: "a client", False: "an impostor"}
 
 
@@ -133,8 +133,8 @@ def read_trial_list(path):
     is_kaldi = None
     for line, fields in read_fields(path, "LABEL PATH PATH [CONDITION]", problems):
         if is_kaldi is None:
-            is_kaldi = fields[2] in _KALDI_LABELS
-        labels = _KALDI_LABELS if is_kaldi else _VOXCELEB_LABELS
+            is_kaldi = fields[2] in KALDI_LABELS
+        labels = KALDI_LABELS if is_kaldi else VOXCELEB_LABELS
         label = fields.pop(2 if is_kaldi else 0)
         if label in labels:
             table.add(line, labels[label], *fields)
@@ -194,14 +194,14 @@ class TrialTable:
         trials = self.trials()
         self._check_conditions(problems)
         _check_sides(trials, self.place, problems)
-        earlier = _earlier_trials(trials)
+        earlier = earlier_trials(trials)
         _check_conflicts(trials, earlier, self.place, problems)
         if not problems and len(set(self.is_client)) == 1:
             name = "client" if self.is_client[0] else "impostor"
             message = f"has only {name} trials: both classes are needed"
             problems.add(self.paths[True], None, message)
         problems.raise_if_any()
-        _warn_of_repeats(earlier, self.place)
+        warn_of_repeats(earlier, self.place)
         return trials
 
     def _check_conditions(self, problems):
@@ -218,7 +218,7 @@ def _check_sides(trials, place, problems):
         problems.add(*place(trial), f"both sides of the trial are '{name}'")
 
 
-def _earlier_trials(trials):
+def earlier_trials(trials):
     """The index of the first trial of each trial's pair, in either order; itself if it is new."""
     low = np.minimum(trials.enrol, trials.test).astype(np.int64)
     pairs = low * len(trials.utterances) + np.maximum(trials.enrol, trials.test)
@@ -238,7 +238,7 @@ def _check_conflicts(trials, earlier, place, problems):
         )
 
 
-def _warn_of_repeats(earlier, place):
+def warn_of_repeats(earlier, place):
     # Not an error: pairs drawn at random do repeat, and published figures count each line.
     repeats = np.flatnonzero(earlier != np.arange(len(earlier)))
     if len(repeats):

@@ -34,3 +34,4 @@ def svg_text(figure):
 
 def _save(figure, target, ending):
     figure.savefig(target, format=ending, dpi=DPI, metadata=_NO_DATE[ending])
+    figure.set_layout_engine("none")  # for the next file, all stays where it is

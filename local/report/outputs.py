@@ -3,7 +3,7 @@
 import datetime
 
 from local.evaluation.evaluate import difference
-from local.evaluation.summary import format_summary, write_json
+from local.evaluation.summary import format_summary, format_table, write_json
 from local.report.det_plot import det_figure
 from local.report.figure_files import save_figure, svg_text
 from local.report.report import write_report
@@ -15,8 +15,10 @@ UNCALIBRATED_NOTE = (
 )
 
 
-def write_outputs(output_dir, evaluations, costs, details=(), training_log=None):
+def write_outputs(output_dir, evaluations, costs, details=(), training_log=None, folders=()):
     """Writes metrics.json, the pictures as PNG and PDF, and report.html.
+
+    The evaluations are of a system, of several that are compared, or of one on several lists.
 
     Arguments
     ---------
@@ -27,32 +29,42 @@ def write_outputs(output_dir, evaluations, costs, details=(), training_log=None)
         (name, value) rows at the head of the report.
     training_log : Path, optional
         The train_log.txt whose curves the report shows.
+    folders : sequence of Path
+        In output_dir, one for each of several lists: they get their own metrics and pictures.
 
     Returns
     -------
     metrics : dict
         From `metrics_of`.
     """
-    metrics = metrics_of(evaluations)
+    has_lists = len(folders) > 1
+    metrics = metrics_of(evaluations, [folder.name for folder in folders] if has_lists else ())
     write_json(output_dir / "metrics.json", metrics)
-    pictures = _pictures(evaluations, costs)
-    for name, _, _, figure in pictures:
-        save_figure(figure, output_dir / name)
+    for evaluation, folder in zip(evaluations, folders, strict=True) if has_lists else ():
+        write_json(folder / "metrics.json", evaluation.summary)
+    pictures = _pictures(output_dir, evaluations, costs, folders if has_lists else ())
+    for path, *_, figure in pictures:
+        save_figure(figure, path)
+    shown = [(heading, alt, svg_text(figure)) for _, heading, alt, figure in pictures]
+    of_lists = [shown[1 + 2 * n : 3 + 2 * n] for n in range(len(folders))] if has_lists else ()
     write_report(
         output_dir / "report.html",
         "Speaker verification: " + ", ".join(e.name for e in evaluations),
         evaluations,
-        [(heading, alt, svg_text(figure)) for _, heading, alt, figure in pictures],
+        shown[:1] if has_lists else shown,
         [*details, ("Date", datetime.date.today().isoformat())],
         training_log,
+        of_lists,
     )
     return metrics
 
 
-def metrics_of(evaluations):
-    """What metrics.json holds: a summary; of several systems all, and their differences."""
+def metrics_of(evaluations, list_names=()):
+    """What metrics.json holds: a summary; of several all, and of systems their differences."""
     if len(evaluations) == 1:
         return evaluations[0].summary
+    if list_names:
+        return {"lists": dict(zip(list_names, (e.summary for e in evaluations), strict=True))}
     first, *others = evaluations
     return {
         "systems": {e.name: e.summary for e in evaluations},
@@ -60,8 +72,11 @@ def metrics_of(evaluations):
     }
 
 
-def _pictures(evaluations, costs):
-    """(name of the files, heading, what it shows in words, figure) of each picture."""
+def _pictures(output_dir, evaluations, costs, folders):
+    """(path without extension, heading, what it shows in words, figure) of each picture.
+
+    That of all evaluations comes first, then two of each.
+    """
     det = det_figure(
         {e.name: e.curve for e in evaluations},
         costs,
@@ -69,14 +84,19 @@ def _pictures(evaluations, costs):
         [e.name for e in evaluations if e.summary["is_calibrated"]],
     )
     alt = "Miss rate over false-alarm rate on normal-deviate axes, with the EER"
-    pictures = [("det", "Detection error trade-off", alt, det)]
+    pictures = [(output_dir / "det", "Detection error trade-off", alt, det)]
     for number, evaluation in enumerate(evaluations, 1):
-        suffix, of = ("", "") if len(evaluations) == 1 else (f"_{number}", f": {evaluation.name}")
+        folder, suffix, of = output_dir, "", ""
+        if folders:
+            folder = folders[number - 1]
+        elif len(evaluations) > 1:
+            suffix, of = f"_{number}", f": {evaluation.name}"
         alt = "How the scores of clients and of impostors are distributed, with thresholds"
-        pictures.append((f"scores{suffix}", f"Scores{of}", alt, _histogram(evaluation, costs)))
+        histogram = _histogram(evaluation, costs)
+        pictures.append((folder / f"scores{suffix}", f"Scores{of}", alt, histogram))
         alt = "Scores beside the best log-likelihood ratios, and costs over the prior"
         figure = calibration_figure(evaluation.curve, costs.p_targets)
-        pictures.append((f"calibration{suffix}", f"Calibration{of}", alt, figure))
+        pictures.append((folder / f"calibration{suffix}", f"Calibration{of}", alt, figure))
     return pictures
 
 
@@ -91,8 +111,10 @@ def _histogram(evaluation, costs):
 
 def format_results(output_dir, evaluations, metrics):
     """The text to print: tables with notes, the differences of systems, the paths of the files."""
-    parts = []
-    for evaluation in evaluations:
+    parts, in_full = [], evaluations
+    if "lists" in metrics:
+        parts, in_full = [_format_lists(metrics["lists"])], []
+    for evaluation in in_full:
         notes = [f"WARNING: {warning}" for warning in evaluation.summary["warnings"]]
         notes += [f"note: {note}" for note in evaluation.summary["notes"]]
         if not evaluation.summary["is_calibrated"]:
@@ -106,6 +128,17 @@ def format_results(output_dir, evaluations, metrics):
         f"Report:   {output_dir}/report.html"
     )
     return "".join(f"\n{part}\n" for part in parts).rstrip()
+
+
+def _format_lists(summaries):
+    """A table of all lists, and what is to be said of some of them."""
+    notes = [
+        f"{kind}: {name}: {text}"
+        for kind, key in (("WARNING", "warnings"), ("note", "notes"))
+        for name, summary in summaries.items()
+        for text in summary[key]
+    ]
+    return "\n".join([format_table(summaries), *notes])
 
 
 def format_differences(metrics):

@@ -16,7 +16,9 @@ from local.report.training_curves import training_pictures
 FOLDER = Path(__file__).parent
 
 
-def write_report(path, title, systems, pictures=(), details=(), training_log=None):
+def write_report(
+    path, title, systems, pictures=(), details=(), training_log=None, list_pictures=()
+):
     """Writes the page, whole or not at all.
 
     It needs no network and no other file, except for the audio of the hardest errors: relative
@@ -34,6 +36,8 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
         (name, value): rows about model, trials and command.
     training_log : str or Path, optional
         A `train_log.txt`, whose curves are shown if it can be read.
+    list_pictures : sequence of list
+        If the systems are one system on several lists, of which each gets a section: its pictures.
 
     Raises
     ------
@@ -41,24 +45,30 @@ def write_report(path, title, systems, pictures=(), details=(), training_log=Non
         If the file can't be written.
     """
     sliders, lines = [slider_data(system) for system in systems], table_lines(systems)
+    described = [
+        {
+            "name": system.name,
+            "summary": system.summary,
+            "errors": hardest_errors(system, Path(path).parent),
+            "decimals": slider["decimals"],
+        }
+        for system, slider in zip(systems, sliders, strict=True)
+    ]
+    sections = [
+        (values, condition_tables([system]), [picture_of(*p) for p in own])
+        for values, system, own in zip(described, systems, list_pictures, strict=False)
+    ]
     page = page_template("report.html").render(
         title=title,
         details=details,
         lines=lines,
         condition_lines=[line for line in lines if line[0] not in ONLY_IN_SUMMARY],
-        systems=[
-            {
-                "name": system.name,
-                "summary": system.summary,
-                "errors": hardest_errors(system, Path(path).parent),
-                "decimals": slider["decimals"],
-            }
-            for system, slider in zip(systems, sliders, strict=True)
-        ],
-        conditions=condition_tables(systems),
+        systems=described,
+        conditions={} if sections else condition_tables(systems),
         data={"systems": sliders},
         ticks=SLIDER_TICKS,
         pictures=[picture_of(*p) for p in pictures],
+        lists=sections,
         training=[picture_of(*p) for p in training_pictures(training_log)] if training_log else [],
         script=_inlined("report.js"),
     )

@@ -1,31 +1,27 @@
 """Trials and scores to files, and back: a line for each trial, millions of lines a second."""
 
-import os
 from array import array
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
 from local.atomic import replacing
 from local.errors import Problems
+from local.lists.columns import first_fields, read_columns, trials_of
 from local.lists.fields import read_fields
-from local.lists.trials import Trials, TrialTable
+from local.lists.trials import TrialTable
 
 LAYOUT = "ENROL TEST target|nontarget SCORE [CONDITION]"
 LABELS = {"nontarget": False, "target": True}
 # From here on, numbers are infinite as float32.
 TOO_LARGE = 2.0**128 - 2.0**103
 
-# They bound the memory in use; larger blocks are no faster.
+# It bounds the memory in use; larger blocks are no faster.
 TRIALS_PER_BLOCK = 100_000
-BYTES_PER_BLOCK = 1 << 22
 
-_NAMES = pa.dictionary(pa.int32(), pa.string())
-_COLUMNS = {"enrol": _NAMES, "test": _NAMES, "label": _NAMES, "score": pa.float32()}
-_COLUMNS |= {"condition": _NAMES}
+_COLUMNS = ["enrol", "test", "label", "score", "condition"]
 
 
 def write_scores(path, trials, scores):
@@ -50,6 +46,7 @@ def write_scores(path, trials, scores):
     Example
     -------
     >>> import pathlib, tempfile
+    >>> from local.lists.trials import Trials
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "scores.txt"
     >>> sides = np.array([0, 0]), np.array([1, 2])
     >>> trials = Trials(["anna/1", "anna/2", "bert/1"], *sides, np.array([True, False]), [])
@@ -151,71 +148,9 @@ def _problem_with(label, score):
 
 def _read_at_once(path):
     """The same trials and scores; None if anything about the file is unusual."""
-    if not os.path.isfile(path):  # A pipe can be read only once.
+    table = read_columns(path, _COLUMNS[: len(first_fields(path, LAYOUT))])
+    if table is None:
         return None
-    _, fields = next(read_fields(path, LAYOUT, Problems()), (0, []))
-    try:
-        if fields and _is_plain(path):
-            return _scored_trials(_read_table(path, len(fields)))
-    except (pa.ArrowException, UnicodeError, OSError):
-        pass
-    return None
-
-
-def _is_plain(path):
-    """Whether the file has no control characters but line ends."""
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(BYTES_PER_BLOCK):
-            codes = np.frombuffer(block, np.uint8)
-            if np.count_nonzero(codes < ord(" ")) != np.count_nonzero(codes == ord("\n")):
-                return False
-    return True
-
-
-def _read_table(path, num_columns):
-    names = list(_COLUMNS)[:num_columns]
-    with pa.OSFile(str(path)) as file:
-        return csv.read_csv(
-            file,
-            csv.ReadOptions(column_names=names, block_size=BYTES_PER_BLOCK),
-            csv.ParseOptions(delimiter=" ", quote_char=False),
-            csv.ConvertOptions(column_types={name: _COLUMNS[name] for name in names}),
-        )
-
-
-def _scored_trials(table):
-    """A table as trials and scores, or None if a field is empty or wrong."""
-    scores = table["score"].to_numpy()
-    utterances, (enrol, test) = _indexed(table["enrol"], table["test"])
-    labels, (label,) = _indexed(table["label"])
-    names, condition = [], None
-    if "condition" in table.column_names:
-        names, (condition,) = _indexed(table["condition"])
+    trials, scores = trials_of(table, LABELS), table["score"].to_numpy()
     # A missing score is NaN here.
-    if not np.isfinite(scores).all() or "" in [*utterances, *names] or set(labels) - set(LABELS):
-        return None
-    is_client = np.array([LABELS[name] for name in labels])[label]
-    trials = Trials(utterances, enrol, test, is_client, [], names, condition)
-    is_usual = 0 < np.count_nonzero(is_client) < len(trials) and not _has_conflict(trials)
-    return (trials, scores) if is_usual else None
-
-
-def _has_conflict(trials):
-    """Whether a pair is a client and an impostor trial, or an utterance meets itself."""
-    low, high = np.minimum(trials.enrol, trials.test), np.maximum(trials.enrol, trials.test)
-    pairs = low.astype(np.int64) * len(trials.utterances) + high
-    clients, impostors = pairs[trials.is_client], pairs[~trials.is_client]
-    repeated = pc.is_in(pa.array(impostors), value_set=pa.array(clients))
-    return bool((low == high).any() or pc.any(repeated).as_py())
-
-
-def _indexed(*columns):
-    """The names of columns in the order of first mention, and the indices of each column."""
-    column = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
-    chunks = column.unify_dictionaries().chunks
-    indices = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
-    rows = indices.reshape(len(columns), -1).T
-    mentioned = pa.array(rows.ravel()).unique().to_numpy()
-    rank = np.empty(len(mentioned), np.int32)
-    rank[mentioned] = np.arange(len(mentioned))
-    return chunks[0].dictionary.take(pa.array(mentioned)).to_pylist(), list(rank[rows].T.copy())
+    return (trials, scores) if trials is not None and np.isfinite(scores).all() else None

@@ -8,12 +8,13 @@ import numpy as np
 
 from local.atomic import read_text, replacing
 from local.data.manifest_files import read_manifest
-from local.data.overlap import overlap_warning
+from local.data.overlap import overlap_warnings
 from local.errors import InputError
 from local.lists.trials import Trials
-from local.scoring.quality import read_quality
-from local.scoring.score_files import read_scores
+from local.scoring.quality import read_quality, write_quality
+from local.scoring.score_files import read_scores, write_scores
 
+SCORE_FILE = "scores.txt"
 # Beside a score file lie the manifest of its utterances, and their quality measures.
 MANIFEST_FILE = "utterances.csv"
 QUALITY_FILE = "quality.txt"
@@ -78,7 +79,18 @@ def _read(name, path):
     return TrialScores(name, trials, scores, quality, audio, trials.utterances, warnings)
 
 
-def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
+def write_trial_scores(folder, scored):
+    """Writes TrialScores into a folder, but for their audio: `read_trial_scores` reads them."""
+    write_scores(folder / SCORE_FILE, scored.trials, scored.scores)
+    write_quality(folder / QUALITY_FILE, scored.trials.utterances, scored.quality)
+    path = folder / WARNINGS_FILE
+    path.unlink(missing_ok=True)
+    if scored.warnings:
+        with replacing(path) as temporary:
+            temporary.write_text("".join(f"{w}\n" for w in scored.warnings), encoding="utf-8")
+
+
+def from_model(name, enrolment, scores, rows, cohort_means=None):
     """The TrialScores of a model, with what the manifest of its utterances says.
 
     Arguments
@@ -87,12 +99,11 @@ def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
     enrolment : local.lists.enrolment.Enrolment
     scores : np.ndarray
         float32 (num_trials,)
-    manifest_path : str or Path
-        Of `enrolment.utterances`.
+    rows : list of dict
+        Of the manifest, for `enrolment.utterances`.
     cohort_means : np.ndarray, optional
         float32 (num_sides,)
     """
-    rows = list(read_manifest(manifest_path))
     seconds, audio, examples = [], [], []
     for members in enrolment.members:
         seconds.append(sum(float(rows[index]["duration"]) for index in members))
@@ -105,32 +116,31 @@ def from_model(name, enrolment, scores, manifest_path, cohort_means=None):
     return TrialScores(name, enrolment.trials, scores, quality, audio, examples)
 
 
-def with_warnings(scored, model_dir, trials_digest, manifest_path):
+def with_warnings(systems, folders, model_dir, trials_digest):
     """TrialScores of a model with what may make their figures look better than they should.
-
-    It is also written beside the manifest, for those who read the score file.
 
     Arguments
     ---------
-    scored : TrialScores
+    systems : list of TrialScores
+        On different trials.
+    folders : list of Path
+        For each, where the manifest of its utterances is.
     model_dir : str or Path
     trials_digest : str or None
         That of the trials that chose the model, from `local.lists.trials.Trials.digest`.
-    manifest_path : Path
-        Of the utterances of the trials.
     """
+    manifest_paths = [folder / MANIFEST_FILE for folder in folders]
     training, validation = (Path(model_dir, "manifests", f"{n}.csv") for n in ("train", "valid"))
-    chosen = CHOSEN if scored.trials.digest() == trials_digest else ""
-    if not chosen and validation.is_file():
-        chosen = _common_recordings(validation, manifest_path)
-    overlap = overlap_warning(training, manifest_path) if training.is_file() else ""
-    warnings = tuple(filter(None, (chosen, overlap)))
-    path = manifest_path.with_name(WARNINGS_FILE)
-    path.unlink(missing_ok=True)
-    if warnings:
-        with replacing(path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in warnings), encoding="utf-8")
-    return scored._replace(warnings=warnings)
+    overlaps = [""] * len(systems)
+    if training.is_file():
+        overlaps = overlap_warnings(training, manifest_paths)
+    found = []
+    for scored, path, overlap in zip(systems, manifest_paths, overlaps, strict=True):
+        chosen = CHOSEN if scored.trials.digest() == trials_digest else ""
+        if not chosen and validation.is_file():
+            chosen = _common_recordings(validation, path)
+        found.append(scored._replace(warnings=tuple(filter(None, (chosen, overlap)))))
+    return found
 
 
 def _common_recordings(validation, manifest_path):

@@ -47,7 +47,7 @@ def without_usage(parse, arguments):
         raise InputError(said.getvalue().rpartition("error: ")[2].strip()) from end
 
 
-def split_settings(options, defaults, repeatable=None):
+def split_settings(options, defaults, repeatable=()):
     """Separates the settings of a YAML file, `--key VALUE` and `--key=VALUE`, from other options.
 
     Unlike SpeechBrain, it leaves values as they are written, also where they hold an `=`.
@@ -57,8 +57,8 @@ def split_settings(options, defaults, repeatable=None):
     options : list of str
     defaults : dict
         What the YAML file has for each setting.
-    repeatable : str, optional
-        A setting that may have several values, which then become a list.
+    repeatable : sequence of str
+        Settings that may have several values, which then become a list.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def split_settings(options, defaults, repeatable=None):
         Names and values, in order; a setting may come several times.
     others : list of str
     """
-    given, others, repeated = [], [], []
+    given, others, repeated = [], [], {name: [] for name in repeatable}
     for name, values, arguments in _groups(options):
         name, new_values = RENAMED_SETTINGS.get(name, (name, {}))
         if name not in defaults:
@@ -74,14 +74,15 @@ def split_settings(options, defaults, repeatable=None):
             continue
         if not values:
             raise InputError(f"--{name}: has no value")
-        is_list = name == repeatable
+        is_list = name in repeated
         if len(values) > 1 and not is_list and is_text(name, defaults[name]):
             raise InputError(f"--{name} {' '.join(values)}: put a value with blanks in quotes")
         for value in values if is_list else [" ".join(values)]:
             default = "" if len(values) > 1 and is_list else defaults[name]
             value = _from_argument(name, new_values.get(value, value), default)
-            repeated += [value] if is_list else []
-            given.append((name, value if len(repeated) < 2 or not is_list else [*repeated]))
+            before = repeated[name] if is_list else []
+            given.append((name, [*before, value] if before else value))
+            before.append(value)
     return given, others
 
 
@@ -148,6 +149,17 @@ def _quoted(name, text):
         raise InputError(f"--{name} {text}: can't have < and >, which name other settings")
     # In quotes, it is text for everyone who reads the YAML that is made of it.
     return DoubleQuotedScalarString(text)
+
+
+def as_tuple(setting):
+    """The values of a setting: those of a list, none for null, or the one value.
+
+    Example
+    -------
+    >>> as_tuple(["a.txt", "b.txt"]), as_tuple("a.txt"), as_tuple(None)
+    (('a.txt', 'b.txt'), ('a.txt',), ())
+    """
+    return tuple(setting) if isinstance(setting, list) else () if setting is None else (setting,)
 
 
 def check_run_options(run_opts):

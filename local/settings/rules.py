@@ -116,7 +116,7 @@ RULES = {
 }
 RULES |= dict.fromkeys(
     "augment batch_norm embedding_relu projection sync_batch_norm are_llrs subtract_mean "
-    "unit_length alignment onnx".split(),
+    "unit_length alignment onnx keep_embeddings".split(),
     Names((True, False)),
 )
 # Text, whatever a YAML file says; besides these, all settings whose value in it is text or null.
@@ -128,7 +128,7 @@ TEXTS = set(
     "lr_schedule backend enrol_mean score_norm cohort_kind base presets reference only".split()
 )
 
-LISTS = ("scores", "files", "only", "presets")  # texts that may be several
+LISTS = ("scores", "trials", "files", "only", "presets")  # texts that may be several
 
 
 def tag_of(value):

@@ -43,6 +43,7 @@ SUBJECTS = (
     "scoring",
     "score_norm",
     "score_files",
+    "trial_lists",
     "preparation",
     "startup",
     "classifier",

@@ -200,7 +200,8 @@ def test_prints_what_was_published_and_the_next_commands(tree, capsys, monkeypat
     assert options["--train_data_dir"] == str(v2)
     assert options["--valid_impostors"] == f"{out}/valid_impostors.txt"
     assert all(Path(commands.ROOT, train[place]).is_file() for place in (1, 2, 4))
-    assert verify[verify.index("--trials") + 1] == f"{out}/vox1_o_cleaned.txt"
+    lists = [verify[place + 1] for place, word in enumerate(verify) if word == "--trials"]
+    assert lists == [f"{out}/vox1_{key}_cleaned.txt" for key in "oeh"]
 
 
 def test_what_is_missing_is_counted_and_named(tree):

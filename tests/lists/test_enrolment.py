@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from local.errors import InputError
-from local.lists.enrolment import enrol_models, single_utterances
+from local.lists.enrolment import enrol_models, merge, read_enrolment, single_utterances
 from local.lists.trials import read_trial_list
 from local.scoring.systems import Cohort, System
 
@@ -148,3 +148,33 @@ def test_all_problems_are_shown_together(read):
     with pytest.raises(InputError) as error:
         read("x\ny\nanna a/1\n")
     assert len(str(error.value).splitlines()) == 2
+
+
+def test_lists_are_merged_as_they_stand(tmp_path):
+    texts = ["x a/1 target\ny a/1 nontarget\n", "y b/9 target\nx b/9 nontarget\n"]
+    models = tmp_path / "models.txt"
+    models.write_text("x a/2 a/3\ny b/2\n")
+    lists = []
+    for text in texts:
+        (tmp_path / "trials.txt").write_text(text)
+        lists.append(enrol_models(read_trial_list(tmp_path / "trials.txt"), models))
+    # A name of a model may be that of an utterance in a list without models.
+    (tmp_path / "trials.txt").write_text("1 x a/2\n0 x b/2\n")
+    lists.append(read_enrolment(tmp_path / "trials.txt", None, None, None))
+    merged, sides = merge(lists)
+    assert sorted(merged.utterances) == ["a/1", "a/2", "a/3", "b/2", "b/9", "x"]
+    assert len(merged.places) == 6 and merged.places[0] in lists[0].places
+    first = 0
+    for enrolment, of_list in zip(lists, sides, strict=True):
+        part = slice(first, first := first + len(enrolment.trials))
+        for side in ("enrol", "test"):
+            own = getattr(enrolment.trials, side)
+            assert (getattr(merged.trials, side)[part] == of_list[own]).all()
+        assert (merged.trials.is_client[part] == enrolment.trials.is_client).all()
+        for number, members in zip(of_list, enrolment.members, strict=True):
+            names = [merged.utterances[index] for index in merged.members[number]]
+            assert names == [enrolment.utterances[index] for index in members]
+    (alone,) = lists[:1]
+    merged, (of_list,) = merge([alone])
+    assert merged.utterances == alone.utterances and merged.places == alone.places
+    assert merged.members == alone.members and of_list.tolist() == [0, 1, 2]

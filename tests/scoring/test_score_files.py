@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local.errors import InputError
+from local.lists import columns
 from local.lists.trials import Trials
 from local.scoring import score_files
 from local.scoring.score_files import read_scores, write_scores
@@ -110,7 +111,7 @@ def test_scores_come_back_exactly(tmp_path_factory, values):
 
 def test_many_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(score_files, "TRIALS_PER_BLOCK", 7)
-    monkeypatch.setattr(score_files, "BYTES_PER_BLOCK", 1000)
+    monkeypatch.setattr(columns, "BYTES_PER_BLOCK", 1000)
     rng = np.random.default_rng(0)
     names = [f"speaker{i % 9}/{i}" for i in range(60)]
     enrol, test = rng.integers(0, 60, 500), rng.integers(1, 60, 500)
@@ -173,11 +174,11 @@ def score_file_bytes(draw):
 
 
 @settings(max_examples=150)
-@given(score_file_bytes(), st.sampled_from([score_files.BYTES_PER_BLOCK, 50]))
+@given(score_file_bytes(), st.sampled_from([columns.BYTES_PER_BLOCK, 50]))
 def test_both_ways_of_reading_agree(tmp_path_factory, content, bytes_per_block):
     path = tmp_path_factory.getbasetemp() / "scores.txt"
     path.write_bytes(content)
-    with patch.object(score_files, "BYTES_PER_BLOCK", bytes_per_block):
+    with patch.object(columns, "BYTES_PER_BLOCK", bytes_per_block):
         either_way = outcome(path)
     with only_line_by_line():
         assert either_way == outcome(path)

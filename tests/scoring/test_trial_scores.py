@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from local.data.manifest_files import write_manifest
+from local.data.manifest_files import read_manifest, write_manifest
 from local.errors import InputError
 from local.lists.enrolment import Enrolment, single_utterances
 from local.lists.trials import Trials
@@ -15,6 +15,7 @@ from local.scoring.trial_scores import (
     from_model,
     read_trial_scores,
     with_warnings,
+    write_trial_scores,
 )
 
 TRIALS = Trials(
@@ -28,6 +29,7 @@ def write_rows(path):
         for index, name in enumerate(TRIALS.utterances)
     ]
     write_manifest(path, [row | {"spk_id": ""} for row in rows])
+    return list(read_manifest(path))
 
 
 def test_a_score_file_by_itself(tmp_path):
@@ -78,11 +80,11 @@ def warnings_of(tmp_path):
             fields = ("ID", "wav", "spk_id")
             fixed = {"duration": 1.0, "start": 0, "stop": 9}
             write_manifest(path, [fixed | dict(zip(fields, row, strict=True)) for row in rows])
-        write_rows(tmp_path / "utterances.csv")
-        write_scores(tmp_path / "scores.txt", TRIALS, [0.5, -0.25])
-        arguments = single_utterances(TRIALS), np.zeros(2), tmp_path / "utterances.csv"
+        rows = write_rows(tmp_path / "utterances.csv")
+        arguments = single_utterances(TRIALS), np.zeros(2), rows
         scored = from_model("cosine", *arguments)
-        scored = with_warnings(scored, tmp_path / "model", digest, tmp_path / "utterances.csv")
+        (scored,) = with_warnings([scored], [tmp_path], tmp_path / "model", digest)
+        write_trial_scores(tmp_path, scored)
         (read,) = read_trial_scores([str(tmp_path / "scores.txt")])
         assert read.warnings == scored.warnings
         return scored.warnings
@@ -110,9 +112,8 @@ def test_speakers_of_the_training(warnings_of):
 
 
 def test_single_utterances_of_a_model(tmp_path):
-    write_rows(tmp_path / "utterances.csv")
     scores = np.array([0.5, -0.25], np.float32)
-    system = from_model("cosine", single_utterances(TRIALS), scores, tmp_path / "utterances.csv")
+    system = from_model("cosine", single_utterances(TRIALS), scores, write_rows(tmp_path / "u.csv"))
     assert system.quality["seconds"].tolist() == [1.5, 2.5, 3.5]
     assert "cohort_mean" not in system.quality
     assert system.audio["anna/2"] == ["/audio/anna/2.flac"]
@@ -120,11 +121,10 @@ def test_single_utterances_of_a_model(tmp_path):
 
 
 def test_enrolled_models(tmp_path):
-    write_rows(tmp_path / "utterances.csv")
     trials = Trials(["m", "bert/1"], np.array([0]), np.array([1]), np.array([False]), [])
     enrolment = Enrolment(trials, TRIALS.utterances, [], [[0, 1], [2]])
     means = np.array([0.1, 0.2], np.float32)
-    arguments = enrolment, np.zeros(1, np.float32), tmp_path / "utterances.csv", means
+    arguments = enrolment, np.zeros(1, np.float32), write_rows(tmp_path / "u.csv"), means
     system = from_model("cosine", *arguments)
     assert system.quality["seconds"].tolist() == [4.0, 3.5]
     assert system.quality["cohort_mean"] is means

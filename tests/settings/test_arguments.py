@@ -56,10 +56,10 @@ def test_any_text_comes_back_from_the_files_of_a_run(path, text, tmp_path):
 
 
 def test_several_files(path):
-    assert load(path, "--scores", "1", "null", repeatable="scores")["scores"] == ["1", "null"]
+    assert load(path, "--scores", "1", "null", repeatable=["scores"])["scores"] == ["1", "null"]
     several = ["--scores", "a=1", "--seed", "2", "--scores=b #2"]
-    assert load(path, *several, repeatable="scores")["scores"] == ["a=1", "b #2"]
-    assert load(path, "--scores", "007", repeatable="scores")["scores"] == "007"
+    assert load(path, *several, repeatable=["scores"])["scores"] == ["a=1", "b #2"]
+    assert load(path, "--scores", "007", repeatable=["scores"])["scores"] == "007"
 
 
 def test_references_and_objects_are_yaml(path):

@@ -15,6 +15,7 @@ from corpora import EVERY_AUGMENTATION, as_arguments, write_coloured_noise, writ
 from runs import Runs, assert_same
 
 from local.errors import InputError
+from local.scoring.score_files import read_scores
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -178,6 +179,28 @@ def test_verification_is_shared_out(runs, expected, corpus, tmp_path):
     assert printed.count("Metrics:") == 1
     for name in ("scores.txt", "metrics.json"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+def test_lists_and_kept_embeddings_are_shared_out(runs, expected, corpus, tmp_path):
+    """One process embeds a list, two the rest of it and another."""
+    lines = [f"1 {line}" for line in Path(corpus["valid_clients"]).read_text().splitlines()]
+    lines += [f"0 {line}" for line in Path(corpus["valid_impostors"]).read_text().splitlines()]
+    lists = [tmp_path / "some.txt", tmp_path / "all.txt"]
+    for path, part in zip(lists, (lines[:1] + lines[-1:], lines), strict=True):
+        path.write_text("".join(f"{line}\n" for line in part))
+    settings = {"model_dir": runs.folder / "whole", "valid_data_dir": corpus["valid_data_dir"]}
+    arguments = [ROOT / "hparams" / "verify.yaml", *as_arguments(settings), "--device", "cpu"]
+    run_script("verify.py", [*arguments, "--trials", lists[1], "--output_dir", tmp_path / "one"])
+    arguments += ["--keep_embeddings", True]
+    run_script("verify.py", [*arguments, "--trials", lists[0], "--output_dir", tmp_path / "some"])
+    arguments += ["--output_dir", tmp_path / "two", "--trials", *lists]
+    for told in ("has 4 of 8", "has 8 of 8"):
+        (tmp_path / "log").unlink(missing_ok=True)
+        codes = runs.run_together("verify.py", arguments, tmp_path / "log")
+        printed = (tmp_path / "log").read_text()
+        assert codes == [0, 0] and told in printed and printed.count("Metrics:") == 1, printed
+    scores = [read_scores(tmp_path / name / "scores.txt")[1] for name in ("one", "two/all")]
+    np.testing.assert_allclose(*scores, atol=1e-5)
 
 
 def test_embeddings_are_shared_out(runs, expected, corpus, tmp_path):
