@@ -43,7 +43,7 @@ class SelectingBrain(ResumableBrain):
         self.position = 0  # of the schedules, in updates of the total_updates; with minutes a float
         self.average = None
         if self.hparams.average_decay:
-            self.average = moving_average(self.modules.extractor, self.hparams.average_decay)
+            self.average = moving_average(self.modules.extractor)
             self.checkpointer.add_recoverable("average", self.average)
 
     def measure(self, valid_set, show_progress):
@@ -112,6 +112,8 @@ class SelectingBrain(ResumableBrain):
         self.position = self._position()
         go_to(self.lr_schedule, self.position)
         if self.average is not None:
+            decay = decay_after(self.optimizer_step, self.hparams.average_decay)
+            self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
             self.average.update_parameters(self.modules.extractor)
 
     def validate(self, valid_set, epoch, show_progress):
@@ -149,22 +151,25 @@ class SelectingBrain(ResumableBrain):
         logger.info(f"Lowest EER so far, {results['eer_percent']:.2f} %: {path}")
 
 
-def moving_average(module, decay):
-    """A copy of a module whose weights are the moving average of the module's.
+def moving_average(module):
+    """A copy of a module for the moving average of its weights: an AveragedModel.
 
-    Arguments
-    ---------
-    module : torch.nn.Module
-    decay : float
-        The share of the average that each update keeps.
-
-    Returns
-    -------
-    average : torch.optim.swa_utils.AveragedModel
-        Its `update_parameters(module)` is to be called after each update.
+    Its `update_parameters(module)` is to be called after each update.
     """
-    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-    return average.requires_grad_(False).eval()
+    return AveragedModel(module, use_buffers=True).requires_grad_(False).eval()
+
+
+def decay_after(num_updates, decay):
+    """The share of a moving average that an update keeps: less in the beginning.
+
+    Otherwise, the first validations would be of weights that have hardly been trained.
+
+    Example
+    -------
+    >>> [round(decay_after(num_updates, 0.995), 3) for num_updates in (0, 10, 100, 10000)]
+    [0.1, 0.55, 0.918, 0.995]
+    """
+    return min(decay, (1 + num_updates) / (10 + num_updates))
 
 
 def unwrapped(module):
