@@ -97,6 +97,10 @@ class Augmentation(torch.nn.Module):
                 "augment: changes chunks, and --normalize_over utterance computes the features of "
                 "whole utterances: give --normalize_over chunk, or --augment False"
             )
+        if not (self.noise_dir or self.noise.made):
+            self.noise.probability = 0.0
+        if not (self.rir_dir or self.reverberation.made):
+            self.reverberation.probability = 0.0
         if self.noise.probability:
             banks = self._noise_banks(manifest_path)
             self.noise.set_banks({kind: self._tensor(bank) for kind, bank in banks.items()})
@@ -105,12 +109,10 @@ class Augmentation(torch.nn.Module):
         return self
 
     def _leave_out_waveforms(self):
-        if self.voices.changes_speed:
-            raise InputError(
-                "augment: speeds change the audio, which --train_on features doesn't read: give "
-                '--augmentation "{voices: {speeds: []}}", or train on audio'
-            )
         names = [type(part).__name__ for part in self.waveform_parts if part.probability]
+        if self.voices.changes_speed:
+            names.insert(0, "speeds of Voices")
+            self.voices = self.voices.without_speeds()
         if names and processes.rank() == 0:
             logger.warning(
                 f"augment: {', '.join(names)} change the audio, which --train_on features doesn't "

@@ -5,6 +5,12 @@ What is chosen by them is known on the CPU, so that nothing ever waits for a GPU
 """
 
 
+def check_bool(name, value):
+    """Raises a ValueError for what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"augmentation: {name} is True or False, not {value!r}")
+
+
 def check_probability(name, value):
     """Raises a ValueError for anything but a number from 0 to 1."""
     if not _is_number(value) or not 0 <= value <= 1:

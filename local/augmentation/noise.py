@@ -6,6 +6,7 @@ from local.augmentation.drawing import (
     at_level_of,
     beside,
     between,
+    check_bool,
     check_number,
     check_probability,
     check_range,
@@ -25,6 +26,8 @@ class Noise(Part):
     ---------
     probability : float
         Of noise of any kind.
+    made : bool
+        Whether noise is made where there is no folder of it; else none is added.
     noise_snr_db, music_snr_db, babble_snr_db : list of float
         [LOW, HIGH] of the power of the chunk over that of what is added, both over the whole chunk.
     babble_speakers : list of int
@@ -49,6 +52,7 @@ class Noise(Part):
     def __init__(
         self,
         probability=0.4,
+        made=False,
         noise_snr_db=(0, 15),
         music_snr_db=(5, 15),
         babble_snr_db=(13, 20),
@@ -57,6 +61,7 @@ class Noise(Part):
         minutes=60,
     ):
         super().__init__("noise", probability, 0)
+        check_bool("noise: made", made)
         check_probability("noise: babble_share", babble_share)
         check_number("noise: minutes", minutes, 0.01, MAX_MINUTES)
         self.snr_db = {"noise": noise_snr_db, "music": music_snr_db, "babble": babble_snr_db}
@@ -64,6 +69,7 @@ class Noise(Part):
             check_range(f"noise: {kind}_snr_db", values, *SNR_DB)
         check_range("noise: babble_speakers", babble_speakers, 1, MAX_SPEAKERS, is_whole=True)
         self.layers = {"noise": (1, 1), "music": (1, 1), "babble": tuple(map(int, babble_speakers))}
+        self.made = made
         self.babble_share = babble_share
         self.minutes = minutes
         # Besides whether: the kind, the level, how many speakers, where each one's piece begins.

@@ -3,7 +3,7 @@
 import torch
 from scipy.fft import next_fast_len
 
-from local.augmentation.drawing import at_level_of, beside, check_number, check_range
+from local.augmentation.drawing import at_level_of, beside, check_bool, check_number, check_range
 from local.augmentation.part import Part
 
 T60_SECONDS = (0.01, 10.0)
@@ -20,6 +20,8 @@ class Reverberation(Part):
     Arguments
     ---------
     probability : float
+    made : bool
+        Whether rooms are made where there is no folder of responses; else there are none.
     t60_seconds : list of float
         [LOW, HIGH] of the time in which made rooms decay by 60 dB.
     direct_db : list of float
@@ -40,16 +42,19 @@ class Reverberation(Part):
     def __init__(
         self,
         probability=0.3,
+        made=False,
         t60_seconds=(0.1, 0.8),
         direct_db=(-3, 12),
         num_rooms=500,
         max_seconds=0.5,
     ):
         super().__init__("reverberation", probability, 1)
+        check_bool("reverberation: made", made)
         check_range("reverberation: t60_seconds", t60_seconds, *T60_SECONDS)
         check_range("reverberation: direct_db", direct_db, *RATIO_DB)
         check_number("reverberation: num_rooms", num_rooms, 1, MAX_ROOMS, is_whole=True)
         check_number("reverberation: max_seconds", max_seconds, 0.01, MAX_SECONDS)
+        self.made = made
         self.t60_seconds = t60_seconds
         self.direct_db = direct_db
         self.num_rooms = num_rooms

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torchaudio.transforms import Resample
 
-from local.augmentation.drawing import beside, check_probability
+from local.augmentation.drawing import beside, check_bool, check_probability
 from local.features.log_mel import hz_to_slaney_mel, slaney_mel_to_hz
 
 SPEEDS = (0.5, 2.0)
@@ -57,12 +57,12 @@ class Voices:
         check_probability("voices: probability", probability)
         _check_factors("speeds", speeds, *SPEEDS)
         _check_factors("warps", warps, *WARPS)
-        if not isinstance(new_speakers, bool):
-            raise ValueError(f"augmentation: voices: new_speakers is a bool, not {new_speakers!r}")
+        check_bool("voices: new_speakers", new_speakers)
         self.speeds = [1.0, *speeds, *[1.0] * len(warps)]
         self.warps = [1.0, *[1.0] * len(speeds), *warps]
         self.probability = probability if len(self.speeds) > 1 else 0.0
         self.new_speakers = new_speakers
+        self._sizes = {"sample_rate": sample_rate, "num_mels": num_mels}
         self._ratios = [Fraction(speed).limit_denominator(100) for speed in self.speeds]
         self._matrices = {
             warp: torch.from_numpy(warp_matrix(warp, num_mels, sample_rate))
@@ -78,6 +78,11 @@ class Voices:
     def changes_speed(self):
         """Whether there is a speed that is ever taken."""
         return any(ratio != 1 for ratio in self._ratios) and self.probability > 0
+
+    def without_speeds(self):
+        """These voices, but for those with another speed."""
+        warps = [warp for warp in self.warps if warp != 1.0]
+        return Voices((), warps, self.probability, self.new_speakers, **self._sizes)
 
     def numbers(self, uniform):
         """Uniform numbers from 0 to below 1 to those of voices: np.ndarray -> the same shape."""

@@ -34,7 +34,7 @@ def go_to(schedule, position):
 
 
 def one_cycle(optimizer, num_updates, max_lr, rise, final_division):
-    """torch's OneCycleLR, also for a few updates: rises to max_lr, and falls to almost nothing.
+    """torch's OneCycleLR, also for a few updates: rises from a 25th of max_lr, and falls again.
 
     Adam's beta1 takes the opposite course, from 0.95 down to 0.85 and up again, as in "Super-
     Convergence" (https://arxiv.org/abs/1708.07120).
@@ -48,7 +48,7 @@ def one_cycle(optimizer, num_updates, max_lr, rise, final_division):
     rise : float
         Share of the run until the highest learning rate.
     final_division : float
-        The last learning rate is that of the start over this.
+        The last learning rate is max_lr over this.
     """
     cycle = _cycle_length(num_updates)
     return OneCycleLR(
@@ -60,7 +60,8 @@ def one_cycle(optimizer, num_updates, max_lr, rise, final_division):
         cycle_momentum=True,
         base_momentum=0.85,
         max_momentum=0.95,
-        final_div_factor=final_division,
+        div_factor=25,
+        final_div_factor=final_division / 25,
     )
 
 

@@ -24,8 +24,8 @@ EVERY_AUGMENTATION = {
     "augmentation": {
         **{name: {"probability": 0.5} for name in "silence equalizer telephone gain".split()},
         "mixup": {"probability": 0.5},
-        "noise": {"probability": 0.8, "minutes": 0.1},
-        "reverberation": {"probability": 0.5, "num_rooms": 5},
+        "noise": {"probability": 0.8, "minutes": 0.1, "made": True},
+        "reverberation": {"probability": 0.5, "num_rooms": 5, "made": True},
         "time_masks": {"probability": 0.5},
         "voices": {"speeds": [0.9, 1.1], "warps": [0.9, 1.1], "probability": 0.8},
     },

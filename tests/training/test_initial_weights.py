@@ -47,7 +47,7 @@ def test_front_end_pooling_and_embedding_are_kept_and_the_classifier_is_new(
     for name, values in initial.items():
         if "running" not in name and "num_batches" not in name:
             assert torch.equal(weights["extractor"][name], values), name
-    assert weights["classifier"]["directions"].shape == (2, 8)
+    assert weights["classifier"]["directions"].shape == (6, 8)
     log = (tmp_path / "out" / "log.txt").read_text()
     assert (
         f"Training starts with front end, pooling and embedding of {model_dir}/model_00000070.pt"

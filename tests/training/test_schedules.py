@@ -33,7 +33,7 @@ def test_one_cycle_of_any_length_ends_low(num_updates):
     found = rates(optimizer, schedule, [()] * num_updates)
     assert found[0] == pytest.approx(0.5 / 25) and max(found) <= 0.5
     if num_updates == 10:
-        assert max(found) == pytest.approx(0.5) and found[-1] == pytest.approx(0.5 / 25 / 100)
+        assert max(found) == pytest.approx(0.5) and found[-1] == pytest.approx(0.5 / 100)
     check_cycle(schedule, num_updates)
     with pytest.raises(InputError, match="can't become 11"):
         check_cycle(schedule, 11)
