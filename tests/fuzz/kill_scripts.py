@@ -48,7 +48,21 @@ def prepare_inputs(inputs):
     settings = write_corpus(inputs, num_speakers=8, num_utterances=40, seconds=2.0)
     make_model_dir(inputs / "model", pooling="multi_head", width=32)
     torch.save(checkpoint_of(OriginalNetwork()), inputs / "original.chkpt")
+    write_kaldi_dir(inputs / "kaldi", Path(settings["train_data_dir"]))
     return settings
+
+
+def write_kaldi_dir(folder, audio):
+    """Writes a Kaldi data directory whose recordings are commands."""
+    folder.mkdir()
+    paths = [path for path in sorted(audio.rglob("*.wav")) if path.parent.name in ("s0", "s1")]
+    names = [f"{path.parent.name}-{path.stem}" for path in paths]
+    lines = {
+        "wav.scp": [f"{name} cat {path} |\n" for name, path in zip(names, paths, strict=True)],
+        "utt2spk": [f"{name} {name[:2]}\n" for name in names],
+    }
+    for file, own in lines.items():
+        (folder / file).write_text("".join(own))
 
 
 def command_lines(inputs, settings):
@@ -75,6 +89,7 @@ def command_lines(inputs, settings):
         + ["--out_dir", "run"],
         "convert_original": ["recipes/convert_original.py", inputs / "original.chkpt"]
         + ["--out_dir", "model"],
+        "kaldi": ["local/corpora/kaldi.py", inputs / "kaldi", "--out_dir", "lists", "--run_pipes"],
         "folder": ["local/corpora/folder.py", audio, "--out_dir", "lists"],
         "demo": ["local/corpora/demo.py", "demo", "--train_speakers", 6, "--trial_speakers", 4]
         + ["--utterances", 6],
