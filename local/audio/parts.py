@@ -55,8 +55,6 @@ class Part(NamedTuple):
         >>> Part("0.5", "2", channel=1).cut("call1.wav", AudioInfo(16000, 8000, num_channels=2))
         (4000, AudioInfo(num_samples=12000, sample_rate=8000, num_channels=1))
         """
-        if self is WHOLE:
-            return 0, info
         rate, num_samples = info.sample_rate, info.num_samples
         if self.channel > info.num_channels:
             raise InputError(f"{path} has no channel {self.channel}: it has {info.num_channels}")
@@ -102,8 +100,10 @@ def find_part(data_dir, name, extensions=EXTENSIONS):
     found : (str, os.stat_result, Part) or None
         The path of the recording, what the system says of it, and the part.
     """
-    recording, part = split_part(name) if extensions is EXTENSIONS else (name, WHOLE)
-    found = find_file(data_dir, recording, extensions)
-    if found is None and part is not WHOLE:
-        found, part = find_file(data_dir, name, extensions), WHOLE
-    return found and (*found, part)
+    if "#" in name and extensions is EXTENSIONS:
+        recording, part = split_part(name)
+        found = find_file(data_dir, recording)
+        if found:
+            return *found, part
+    found = find_file(data_dir, name, extensions)
+    return found and (*found, WHOLE)

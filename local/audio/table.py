@@ -13,7 +13,7 @@ from tqdm import tqdm
 from local.atomic import replacing
 from local.audio.checking import AudioInfo, check_audio
 from local.audio.finding import EXTENSIONS
-from local.audio.parts import find_part, split_part
+from local.audio.parts import WHOLE, find_part, split_part
 from local.errors import InputError
 
 # Raise it whenever check_audio finds something new: all files are then checked again.
@@ -158,7 +158,7 @@ def _examine(name, data_dir, table, kind):
             table[path] = (*stamp, info.num_samples, info.sample_rate, info.num_channels)
         else:
             info = AudioInfo(*facts[2:])
-        start, info = part.cut(path, info)
+        start, info = (0, info) if part is WHOLE else part.cut(path, info)
     except InputError as error:
         return Audio(path, is_new=is_new, problem=str(error))
     return Audio(path, *stamp, info, is_new, None, start, part.channel)

@@ -192,7 +192,8 @@ def _sound(utterances, audios, min_seconds, problems):
 def _write_rows(temporary, path, utterances, sound, sample_rate):
     num_utterances = num_resampled = num_downmixed = 0
     total_seconds = 0.0
-    has_channels = any(f"{CHANNEL}=" in name for name in utterances.names)
+    mark = f"{CHANNEL}="
+    has_channels = any(mark in name for name in utterances.names)
     columns = (*COLUMNS, CHANNEL) if has_channels else COLUMNS
     with open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
