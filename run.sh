@@ -5,9 +5,10 @@ start_dir=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 STAGES=(environment corpus manifests training verification)
+source local/stages.sh
+again=./run.sh
 PYTHON=.venv/bin/python
 wanted_python=
-current_stage=
 
 usage() {
   cat <<'END'
@@ -29,23 +30,6 @@ With "test": makes the environment, with the packages of requirements-dev.txt, a
   --stop-stage M   stops after stage M (4)
   -h, --help       prints this
 END
-}
-
-die() {
-  echo "run.sh: $*" >&2
-  exit 1
-}
-
-refuse() {
-  echo "run.sh: $* (./run.sh -h shows what there is)" >&2
-  exit 2
-}
-
-say_where_to_restart() {
-  local code=$?
-  [[ $code -eq 0 || -z $current_stage ]] ||
-    echo "run.sh: stage $current_stage (${STAGES[$current_stage]}) did not finish;" \
-      "to start again there: ./run.sh --stage $current_stage" >&2
 }
 
 # --- environment
@@ -122,18 +106,6 @@ stage_2() { "$PYTHON" recipes/prepare.py hparams/vgg.yaml; }
 stage_3() { "$PYTHON" recipes/train_vgg.py hparams/vgg.yaml --number_of_epochs 5; }
 stage_4() { "$PYTHON" recipes/verify.py hparams/verify.yaml; }
 
-run_stages() {
-  local first=$1 last=$2
-  [[ $first -le $last ]] || refuse "--stage $first comes after --stop-stage $last"
-  [[ $first -eq 0 || -x $PYTHON ]] || die "there is no .venv yet: run stage 0 first"
-  trap say_where_to_restart EXIT
-  for ((current_stage = first; current_stage <= last; current_stage++)); do
-    echo "== stage $current_stage: ${STAGES[$current_stage]}"
-    "stage_$current_stage"
-  done
-  current_stage=
-}
-
 run_tests() {
   prepare_environment requirements.txt requirements-dev.txt
   # A test file at a time to each core: its tests share what they have trained.
@@ -149,10 +121,6 @@ from_start_dir() {
     */*) echo "$start_dir/$1" ;;
     *) echo "$1" ;;
   esac
-}
-
-check_stage() {
-  [[ $2 =~ ^[0-4]$ ]] || refuse "$1 takes a number from 0 to 4, not '$2'"
 }
 
 main() {
@@ -172,6 +140,8 @@ main() {
     esac
     shift 2
   done
+  [[ $first -le $last ]] || refuse "--stage $first comes after --stop-stage $last"
+  [[ $first -eq 0 || -x $PYTHON ]] || die "there is no .venv yet: run stage 0 first"
   run_stages "$first" "$last"
 }
 

@@ -27,6 +27,8 @@ def recipe(tmp_path):
     """A folder with run.sh and its requirements, and a PATH of few tools and no Python."""
     for name in ("run.sh", "requirements.txt", "requirements-dev.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "local").mkdir()
+    shutil.copy(ROOT / "local/stages.sh", tmp_path / "local")
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))

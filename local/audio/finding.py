@@ -33,8 +33,8 @@ def find_file(data_dir, name, extensions=EXTENSIONS):
         The path, and what the system says of it.
     """
     path = os.path.join(data_dir, name)
-    spelled, respelled = _spelled(path, extensions), _respelled(path, extensions)
-    return _first(spelled, extensions) or _first(respelled, extensions)
+    found = _first(_spelled(path, extensions), extensions)
+    return found or _first(_respelled(path, extensions), extensions)
 
 
 def _spelled(path, extensions):

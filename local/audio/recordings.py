@@ -30,13 +30,13 @@ def find_utterances(folder):
     files = {}
     problems = Problems()
     for path in audio_files(folder):
-        name = utterance_name(path)
+        name = _bare(path)
         if name in files:
             problems.add(folder / path, None, f"has the name of {files[name]}: remove one of them")
         files.setdefault(name, path)
     _check_names(folder, files.values(), problems)
     problems.raise_if_any()
-    utterances = _by_speaker(folder, sorted(files))
+    utterances = _by_speaker(folder, sorted(map(utterance_name, files.values())))
     folders = (path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
     empty = sorted(set(folders) - set(utterances))
     if empty:
@@ -57,6 +57,12 @@ def utterance_name(path):
     stem, extension = os.path.splitext(path)
     is_found = extension.lower() in EXTENSIONS and not stem.lower().endswith(EXTENSIONS)
     return stem if is_found else path
+
+
+def _bare(path):
+    """A path without any extension of audio: TIMIT is found with SA1.WAV beside SA1.WAV.wav."""
+    stem, extension = os.path.splitext(path)
+    return _bare(stem) if extension.lower() in EXTENSIONS else path
 
 
 def audio_files(folder):

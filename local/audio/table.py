@@ -139,6 +139,9 @@ def missing_problem(name, data_dir, kind=AUDIO):
     if kind is AUDIO:
         name, _ = split_part(name)
     path, tried = os.path.join(data_dir, name), " ".join(kind.extensions)
+    for link in (path, *(path + extension for extension in kind.extensions)):
+        if os.path.islink(link) and not os.path.exists(link):
+            return f"{link} is a link to {os.readlink(link)}, which is not there"
     return f"there is no {kind.what} file {path} (tried the extensions {tried})"
 
 

@@ -2,11 +2,14 @@
 
 import logging
 import os
+import re
+from fractions import Fraction
 
 import numpy as np
 
 from local.audio.checking import check_audio
 from local.audio.finding import EXTENSIONS
+from local.audio.opening import open_recording
 from local.audio.reading import read_audio
 from local.audio.recordings import audio_files
 from local.augmentation.made import kept
@@ -22,18 +25,28 @@ PIECE_SECONDS = 5.0
 RESPONSE_SECONDS = 10.0
 # MUSAN's folders, and what is in them.
 MUSAN = {"noise": "noise", "music": "music", "speech": "babble"}
+# RIRS_NOISES (OpenSLR 28) has both, and in real_rirs_isotropic_noises even side by side.
+NOISE = "noise", re.compile(r"(.*_)?noise[-_].*")
+RESPONSES = "impulse responses", re.compile(r".*_rir_.*|air_type1_air_.*|Room\d+-\d+\..*")
+# Of the rates of a response: 44,101 and 16,000 Hz have no small ratio.
+_MAX_FACTOR = 4000
 
 
 def find_kinds(noise_dir):
     """The kinds of noise in a folder: those of MUSAN's folders that are there, or one.
 
+    MUSAN may be the folder or, as its archive unpacks, the folder musan in it.
+
     Returns a dictionary, noise, music or babble -> folder. Raises an InputError if there is no such
     folder.
     """
     _check_folder("noise_dir", noise_dir)
-    folders = {kind: os.path.join(noise_dir, name) for name, kind in MUSAN.items()}
-    found = {kind: folder for kind, folder in folders.items() if os.path.isdir(folder)}
-    return found or {"noise": noise_dir}
+    for place in (noise_dir, os.path.join(noise_dir, "musan")):
+        folders = {kind: os.path.join(place, name) for name, kind in MUSAN.items()}
+        found = {kind: folder for kind, folder in folders.items() if os.path.isdir(folder)}
+        if found:
+            return found
+    return {"noise": noise_dir}
 
 
 def folder_bank(folder, minutes, sample_rate, rng):
@@ -59,7 +72,7 @@ def folder_bank(folder, minutes, sample_rate, rng):
         If the folder has no audio, or none that can be read. What can't be read is left out with a
         warning.
     """
-    paths = _audio_of(folder)
+    paths = _audio_of(folder, NOISE, RESPONSES)
     seconds = max(PIECE_SECONDS, 60 * minutes / len(paths))
 
     def read(path):
@@ -88,6 +101,8 @@ def speech_bank(manifest_path, minutes, sample_rate, rng):
 def folder_responses(folder, num_rooms, max_seconds, sample_rate, rng):
     """The impulse responses in a folder, from their direct path on, which is their highest peak.
 
+    Of several channels it is the first: their mean would be a comb filter, not a room.
+
     Arguments
     ---------
     folder : str or Path
@@ -108,14 +123,13 @@ def folder_responses(folder, num_rooms, max_seconds, sample_rate, rng):
     _check_folder("rir_dir", folder)
 
     def read(path):
-        info = check_audio(path)
-        stop = min(info.num_samples, round(RESPONSE_SECONDS * info.sample_rate))
-        samples = read_audio(path, 0, stop, sample_rate).astype(np.float32)
+        samples = _first_channel(path, sample_rate)
         peak = np.abs(samples).argmax()
         return samples[peak:] / samples[peak] if samples[peak] else None
 
+    paths = _audio_of(folder, RESPONSES, NOISE)
     responses = np.zeros((num_rooms, max(2, round(max_seconds * sample_rate))), np.float32)
-    found = _readable(folder, rng.permutation(_audio_of(folder))[:num_rooms], read)
+    found = _readable(folder, rng.permutation(paths)[:num_rooms], read)
     for row, samples in zip(responses, found, strict=False):
         row[: len(samples)] = samples[: len(row)]
     return responses[: len(found)]
@@ -126,11 +140,32 @@ def _check_folder(setting, folder):
         raise InputError(f"{setting}: {folder} is not a folder")
 
 
-def _audio_of(folder):
+def _audio_of(folder, wanted, unwanted):
+    """The paths of audio in a folder, but for files with names of what is unwanted."""
     paths = [os.path.join(folder, path) for path in audio_files(folder)]
     if not paths:
         raise InputError(f"{folder}: has no audio ({' '.join(EXTENSIONS)})")
-    return paths
+    (what, _), (other, names) = wanted, unwanted
+    found = [path for path in paths if not names.fullmatch(os.path.basename(path))]
+    if len(found) < len(paths):
+        example = next(path for path in paths if names.fullmatch(os.path.basename(path)))
+        told = f"{folder}: {len(paths) - len(found)} files are {other} by their names ({example})"
+        if not found:
+            raise InputError(f"{told}, and there are no {what}")
+        if processes.rank() == 0:
+            logger.info(f"{told}, and are left out")
+    return found
+
+
+def _first_channel(path, sample_rate):
+    """The beginning of a recording: float32 (samples,)."""
+    from scipy.signal import resample_poly  # here, because the import takes a second
+
+    num_samples = round(RESPONSE_SECONDS * check_audio(path).sample_rate)
+    with open_recording(path) as file:
+        samples = file.read(num_samples, dtype="float32", always_2d=True)[:, 0]
+        ratio = Fraction(sample_rate, file.samplerate).limit_denominator(_MAX_FACTOR)
+    return resample_poly(samples, *ratio.as_integer_ratio())
 
 
 def _piece(path, start, stop, channel, own_rate, seconds, sample_rate, rng):

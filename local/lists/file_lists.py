@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 from local.audio.finding import EXTENSIONS
-from local.audio.recordings import audio_files, utterance_name
+from local.audio.recordings import UNREAD_EXTENSIONS, audio_files, utterance_name
 from local.errors import InputError
 from local.lists.fields import is_text, read_fields
 
@@ -66,7 +66,7 @@ def _entries(source, problems):
     """The (ID, name, place) of each recording of a source."""
     if os.path.isdir(source):
         return _in_folder(source)
-    if source.lower().endswith(EXTENSIONS):
+    if source.lower().endswith(EXTENSIONS + UNREAD_EXTENSIONS):  # named, it is tried all the same
         return [(source, os.path.abspath(source), (source, None))]
     if not os.path.exists(source):
         raise InputError(

@@ -99,6 +99,51 @@ def test_names_whose_folders_are_spelled_differently(tmp_path):
     assert find(tmp_path, f"{parts[1]}/{parts[0]}/{parts[1]}") == path
 
 
+def links(folder, **targets):
+    for name, target in targets.items():
+        (folder / name).symlink_to(target)
+
+
+def test_links_to_files_and_folders_are_followed(tmp_path):
+    touch(tmp_path / "disk", "1.wav", "2.flac")
+    links(tmp_path, **{"a.WAV": "disk/1.wav", "b.wav": "disk/2.flac", "c.wav": "gone", "d": "disk"})
+    found = {name: find(tmp_path, name) for name in ("a", "b", "c", "d/1", "d/2.flac", "d")}
+    places = {"a": "a.WAV", "b": "b.wav", "d/1": "d/1.wav", "d/2.flac": "d/2.flac"}
+    assert found == {
+        name: f"{tmp_path}/{places[name]}" if name in places else None for name in found
+    }
+
+
+@pytest.mark.parametrize(
+    "name, on_disk, num_stats, num_lists",
+    [
+        ("s/1", "s/1.wav", 1, 0),
+        ("s/1.flac", "s/1.flac", 1, 0),
+        ("ž/1", "ž/1.wav", 1, 0),
+        ("s/1", "s/1.flac", 2, 0),
+        # All extensions, the name as it is, the folder, which is listed once, and the file.
+        ("s/1", "s/1.WAV", 9, 1),
+    ],
+)
+def test_the_system_is_asked_once_for_a_file(
+    tmp_path, monkeypatch, name, on_disk, num_stats, num_lists
+):
+    touch(tmp_path, on_disk, on_disk.replace("1", "2"))
+    asked = []
+    for function in (os.stat, os.lstat, os.listdir, os.scandir, os.access):
+
+        def counting(path, *arguments, function=function, **options):
+            asked.append(function.__name__)
+            return function(path, *arguments, **options)
+
+        monkeypatch.setattr(os, function.__name__, counting)
+    found = [find(tmp_path, one) for one in (name, name.replace("1", "2"))]
+    monkeypatch.undo()
+    assert None not in found
+    assert asked.count("stat") == 2 * num_stats
+    assert len(asked) == 2 * num_stats + num_lists
+
+
 def test_features_are_found_by_their_extensions_alone(tmp_path):
     touch(tmp_path, "a.wav")
     assert find_file(tmp_path, "a.wav", (".npy",)) is None

@@ -90,6 +90,90 @@ def test_speech_is_of_the_training_utterances(tmp_path):
     assert len(speech_bank(manifest.path, 0.05, 16000, rng())) < 5 * 16000
 
 
+@pytest.mark.parametrize("given", [".", "musan"])
+def test_musan_as_it_unpacks(tmp_path, given):
+    """Each recording is of its own level, by which it is known again."""
+    folders = {"noise": "free-sound", "music": "fma", "speech": "librivox"}
+    for number, (kind, source) in enumerate(folders.items()):
+        path = tmp_path / "musan" / kind / source / f"{kind}-{source}-0000.wav"
+        write_noise(path, 1.0 + number)
+        (path.parent / "ANNOTATIONS").write_text("music-fma-0000 hiphop N artist\n")
+        (path.parents[1] / "README").write_text("about\n")
+    kinds = find_kinds(str(tmp_path / given))
+    seconds = {
+        kind: len(folder_bank(path, 1, 16000, rng())) / 16000 for kind, path in kinds.items()
+    }
+    assert seconds == {"noise": 1, "music": 2, "babble": 3}
+
+
+# As they are called in RIRS_NOISES, which has lists beside them.
+RESPONSE_FILES = [
+    *(
+        f"simulated_rirs/{size}room/Room001/Room001-0000{n}.wav"
+        for size in "small large".split()
+        for n in (1, 2)
+    ),
+    "real_rirs_isotropic_noises/air_type1_air_binaural_aula_carolina_0_1_3.wav",
+    "real_rirs_isotropic_noises/RVB2014_type1_rir_largeroom1_near_angla.wav",
+    "real_rirs_isotropic_noises/RWCP_type4_rir_p50r.wav",
+]
+NOISE_FILES = [
+    "pointsource_noises/noise-free-sound-0000.wav",
+    "pointsource_noises/noise-sound-bible-0000.wav",
+    "real_rirs_isotropic_noises/RVB2014_type1_noise_largeroom1_1.wav",
+    "real_rirs_isotropic_noises/RWCP_type5_noise_cirline_ofc.wav",
+]
+
+
+@pytest.fixture
+def rirs_noises(tmp_path):
+    folder = tmp_path / "RIRS_NOISES"
+    for name in RESPONSE_FILES:
+        write_response(folder / name, [[0.0] * 8, [0.5] * 8, [0.25] * 8])
+    for number, name in enumerate(NOISE_FILES):
+        write_noise(folder / name, 1.0, num_channels=1 + number, seed=number)
+    for place in {(folder / name).parent for name in RESPONSE_FILES + NOISE_FILES}:
+        (place / "rir_list").write_text("--rir-id 1 --room-id Room001 RIRS_NOISES/a.wav\n")
+    return folder
+
+
+def test_rirs_noises_are_impulse_responses_and_noise(rirs_noises, caplog):
+    caplog.set_level(logging.INFO)
+    responses = folder_responses(rirs_noises, 99, 0.1, 16000, rng())
+    assert responses[:, :3].tolist() == [[1.0, 0.5, 0.0]] * len(RESPONSE_FILES)
+    assert "4 files are noise by their names" in caplog.text and "point" in caplog.text
+    assert len(folder_bank(rirs_noises, 1.0, 16000, rng())) == 16000 * len(NOISE_FILES)
+    assert "7 files are impulse responses by their names" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "read, place, message",
+    [
+        (
+            folder_responses,
+            "pointsource_noises",
+            "2 files are noise by their names .*there are no im",
+        ),
+        (
+            folder_bank,
+            "simulated_rirs",
+            "4 files are impulse responses by .*, and there are no noi",
+        ),
+    ],
+)
+def test_the_wrong_part_of_rirs_noises(rirs_noises, read, place, message):
+    sizes = (1.0,) if read is folder_bank else (5, 0.5)
+    with pytest.raises(InputError, match=f"{place}: {message}"):
+        read(rirs_noises / place, *sizes, 16000, rng())
+
+
+def test_the_first_of_several_microphones(tmp_path):
+    """Their mean would have each direct path, at half the level."""
+    write_response(tmp_path / "array.wav", [[0.5, 0], [0.25, 0], [0, 4.0], [0, 2.0]])
+    (response,) = folder_responses(tmp_path, 1, 0.1, 16000, rng())
+    assert response[:4].tolist() == [1.0, 0.5, 0.0, 0.0]
+
+
 def write_response(path, samples, sample_rate=16000):
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, np.array(samples), sample_rate, subtype="FLOAT")

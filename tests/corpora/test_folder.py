@@ -105,6 +105,16 @@ def test_every_name_leads_back_to_its_file(tmp_path):
     assert found == {str(tmp_path / file) for file in files}
 
 
+def test_timit_as_it_lies_on_disks(tmp_path, caplog):
+    touch(tmp_path, *(f"F{s}/SA{n}.{ext}" for s in "ABCD" for n in "12" for ext in ("WAV", "PHN")))
+    utterances = folder.find_utterances(tmp_path)
+    assert utterances["FA"] == ["FA/SA1", "FA/SA2"] and len(utterances) == 4
+    assert find_file(tmp_path, "FA/SA1")[0] == f"{tmp_path}/FA/SA1.WAV"
+    touch(tmp_path, "FC/SA2.WAV.wav")  # a conversion of the same recording
+    with pytest.raises(InputError, match="FC/SA2.WAV.wav: has the name of FC/SA2.WAV: remove one"):
+        folder.find_utterances(tmp_path)
+
+
 def test_hidden_files_and_other_files_are_left_out(tmp_path):
     touch(tmp_path, "anna/1.wav", "anna/._1.wav", "anna/.old/2.wav", ".trash/3.wav", "anna/1.txt")
     assert folder.find_utterances(tmp_path) == {"anna": ["anna/1"]}

@@ -120,6 +120,16 @@ def test_layouts_of_voxceleb2(tmp_path, place):
     assert len(names) == 9 and all(find_file(tmp_path / "v2", name) for name in names)
 
 
+def test_extensions_in_capitals_and_links(tmp_path):
+    vox(tmp_path / "disk", VOX2[:2], extension=".WAV")
+    vox(tmp_path / "disk", VOX2[2:], "other", ".FLAC")
+    (tmp_path / "v2").mkdir()
+    (tmp_path / "v2" / "wav").symlink_to(tmp_path / "disk" / "wav")
+    (tmp_path / "v2" / VOX2[2]).symlink_to(tmp_path / "disk" / "other" / VOX2[2])
+    names = read_labels(run(tmp_path) / "train_labels.txt").names
+    assert len(names) == 9 and all(find_file(tmp_path / "v2", name) for name in names)
+
+
 def test_what_is_no_recording_is_left_out(tmp_path):
     vox(tmp_path / "v2", VOX2)
     touch(tmp_path / "v2", *(f"txt/id00012/aBc/0000{n}.txt" for n in range(3)))

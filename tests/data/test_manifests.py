@@ -1,6 +1,7 @@
 import csv
 import logging
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -83,6 +84,29 @@ def test_other_rates_and_channels_are_counted(corpus, caplog):
     assert [row["stop"] for row in corpus.rows()[2:]] == ["4000", "44100"]
     assert "2 are not at 16000 Hz: resampled" in caplog.text
     assert "1 have several channels: averaged" in caplog.text
+
+
+def test_audio_as_it_lies_on_disks(corpus):
+    """Extensions in capitals or unknown, another normal form, links; and what TIMIT calls .WAV."""
+    composed, decomposed = (unicodedata.normalize(form, "žofie/é") for form in ("NFC", "NFD"))
+    paths = [
+        corpus.add(decomposed, 0, extension=".FLAC"),
+        corpus.audio / "carl/SA1.WAV",
+        corpus.add("carl/2.aiff", 1, extension=""),
+        corpus.audio / "bert/link.wav",
+    ]
+    soundfile.write(paths[1], np.full(8000, 0.1), 16000, format="NIST")
+    paths[3].symlink_to("../carl/2.aiff")
+    corpus.lines[2:] = [f"{composed} 0 -1", "carl/SA1 2 -1", "carl/2.aiff 2 -1", "bert/link 1 -1"]
+    corpus.prepare()
+    assert [row["wav"] for row in corpus.rows()[2:]] == [str(path) for path in paths]
+
+
+def test_a_link_that_leads_nowhere_is_said_to_be_one(corpus):
+    (corpus.audio / "anna/2.wav").symlink_to("../gone.wav")
+    corpus.lines.append("anna/2 0 -1")
+    message = "line 3: anna/2.wav is a link to ../gone.wav, which is not there"
+    assert message in corpus.problems()
 
 
 NAMES = [

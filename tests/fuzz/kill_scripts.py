@@ -26,6 +26,7 @@ import torch  # noqa: E402
 from corpora import write_corpus  # noqa: E402
 from exports import make_model_dir  # noqa: E402
 from original_network import OriginalNetwork, checkpoint_of  # noqa: E402
+from trees import touch, write  # noqa: E402
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Shards of embeddings after 0.2 in place of 30 seconds, so that there are some to go on from.
@@ -48,21 +49,34 @@ def prepare_inputs(inputs):
     settings = write_corpus(inputs, num_speakers=8, num_utterances=40, seconds=2.0)
     make_model_dir(inputs / "model", pooling="multi_head", width=32)
     torch.save(checkpoint_of(OriginalNetwork()), inputs / "original.chkpt")
-    write_kaldi_dir(inputs / "kaldi", Path(settings["train_data_dir"]))
+    write_trees(inputs)
     return settings
 
 
-def write_kaldi_dir(folder, audio):
-    """Writes a Kaldi data directory whose recordings are commands."""
-    folder.mkdir()
-    paths = [path for path in sorted(audio.rglob("*.wav")) if path.parent.name in ("s0", "s1")]
-    names = [f"{path.parent.name}-{path.stem}" for path in paths]
-    lines = {
-        "wav.scp": [f"{name} cat {path} |\n" for name, path in zip(names, paths, strict=True)],
-        "utt2spk": [f"{name} {name[:2]}\n" for name in names],
+def write_trees(inputs):
+    """Writes a VoxCeleb, a CN-Celeb and a LibriSpeech, and lists of two speakers; v2 has audio."""
+    for number, path in enumerate(sorted((inputs / "audio").rglob("*.wav"))[:40]):
+        place = inputs / f"v2/dev/aac/id0001{number // 10}/a/{number % 10:05}.m4a"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)  # ffmpeg knows it by its content
+    speakers = [f"id1027{number}" for number in range(10)]
+    touch(inputs / "v1", *(f"wav/{s}/{v}/00001.wav" for s in speakers for v in "ab"))
+    pairs = [f"1 {s}/a/00001.wav {s}/b/00001.wav" for s in speakers]
+    pairs += [f"0 {s}/a/00001.wav {t}/b/00001.wav" for s in speakers for t in speakers if s < t]
+    write(inputs / "l" / "veri_test2.txt", *pairs)
+    touch(inputs / "cn" / "data", *(f"{s}/drama-01-00{n}.flac" for s in speakers for n in (1, 2)))
+    write(inputs / "cn" / "spk.lst", *speakers)
+    for part in ("train-clean-100", "test-clean"):
+        own = [f"{len(part)}{number}" for number in range(9)]
+        names = [f"{s}/7/{s}-7-000{n}.flac" for s in own for n in (1, 2)]
+        touch(inputs / "ls" / part, *names)
+    for name in ("a", "b"):
+        write(inputs / f"{name}.txt", f"{name}/1 0 -1", f"{name}/2 1 -1")
+    paths = {
+        f"{n}-{u}": inputs / "audio" / f"s{n}" / f"u.{u}.wav" for n in (0, 1) for u in range(20)
     }
-    for file, own in lines.items():
-        (folder / file).write_text("".join(own))
+    write(inputs / "kaldi" / "wav.scp", *(f"{name} cat {path} |" for name, path in paths.items()))
+    write(inputs / "kaldi" / "utt2spk", *(f"{name} {name[0]}" for name in paths))
 
 
 def command_lines(inputs, settings):
@@ -89,11 +103,30 @@ def command_lines(inputs, settings):
         + ["--out_dir", "run"],
         "convert_original": ["recipes/convert_original.py", inputs / "original.chkpt"]
         + ["--out_dir", "model"],
-        "kaldi": ["local/corpora/kaldi.py", inputs / "kaldi", "--out_dir", "lists", "--run_pipes"],
         "folder": ["local/corpora/folder.py", audio, "--out_dir", "lists"],
+        **corpora_command_lines(inputs),
         "demo": ["local/corpora/demo.py", "demo", "--train_speakers", 6, "--trial_speakers", 4]
         + ["--utterances", 6],
     }
+
+
+def corpora_command_lines(inputs):
+    """The same of the scripts that list corpora."""
+    out = ["--out_dir", "lists"]
+    vox2 = ["--vox2_dir", inputs / "v2", "--convert_to", "flac", "flac"]
+    labels = [part for name in "ab" for part in ("--labels", inputs / f"{name}.txt", inputs)]
+    arguments = {
+        "voxceleb": [*vox2, "--vox1_dir", inputs / "v1", "--lists_dir", inputs / "l"],
+        "cnceleb": [inputs / "cn"],
+        "librispeech": [inputs / "ls", "--train", "train-clean-100", "--test", "test-clean"],
+    }
+    lines = {
+        name: [f"local/corpora/{name}.py", *own, *out, "--allow_missing"]
+        for name, own in arguments.items()
+        if name != "voxceleb" or shutil.which("ffmpeg")
+    }
+    kaldi = ["local/corpora/kaldi.py", inputs / "kaldi", "--run_pipes"]
+    return lines | {"join": ["local/corpora/join.py", *labels, *out], "kaldi": [*kaldi, *out]}
 
 
 def options(settings):

@@ -32,6 +32,12 @@ def test_a_list(tmp_path):
     assert not problems
 
 
+def test_audio_that_is_named_is_no_list_whatever_its_extension(tmp_path):
+    for name in ("a.WAV", "b.aiff", "c.m4a"):
+        (tmp_path / name).write_bytes(b"\xff")
+        assert find(tmp_path / name)[0].names == [str(tmp_path / name)]
+
+
 def test_a_list_with_repeated_and_wrong_lines(tmp_path):
     path = tmp_path / "files.lst"
     path.write_text("a\nb c\na\nd\n")
