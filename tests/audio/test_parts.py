@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from local.audio.parts import WHOLE, Part, split_part
 from local.audio.reading import read_audio
@@ -12,6 +13,9 @@ from local.data.manifest_files import place_of, read_manifest
 from local.data.manifests import prepare_training, prepare_trials
 from local.embeddings.embed import WholeUtterances, write_crops
 from local.errors import InputError
+from local.features.extraction import FeatureExtractor, Job
+from local.features.files import feature_kind
+from local.features.log_mel import LogMel
 from local.lists.trials import read_trial_list
 from recipes import pack_audio
 
@@ -159,6 +163,21 @@ def test_a_channel_that_is_gone_is_an_error_when_it_is_read(call):
     soundfile.write(call / "call.wav", np.zeros(RATE), RATE)
     with pytest.raises(InputError, match="has no channel 2: make its manifest again"):
         read_audio(*place_of(row)[:3], RATE, channel=2)
+
+
+def test_features_of_a_part_are_in_a_file_of_their_own(call):
+    name = "call#t=0.25,0.75&channel=2"
+    extractor = FeatureExtractor(LogMel(), RATE, min_seconds=0.1, dtype="float32")
+    for _ in range(2):
+        job = Job.make(str(call), name, name, str(call / "features"), ".npy")
+        outcome = extractor.extract(job)
+    assert outcome == "kept"
+    samples = torch.arange(-4001, -12001, -1, dtype=torch.int16)
+    expected = extractor.log_mel.log_mel(samples[None])[0][0]
+    assert np.array_equal(np.load(call / "features" / f"{name}.npy"), expected.numpy())
+    kind = feature_kind(extractor.log_mel.num_mels, RATE // extractor.log_mel.hop)
+    (audio,) = examine_audio([name], str(call / "features"), call / "t.npz", False, kind)
+    assert (audio.start, audio.info.num_samples) == (0, len(expected))
 
 
 def test_parts_of_packed_audio(call):
