@@ -2,7 +2,7 @@
 
 import os
 
-from local.data.manifest_files import CHANNEL, read_manifest
+from local.data.manifest_files import read_manifest
 
 
 def shared_speakers(training_manifest, trials_manifest):
@@ -25,12 +25,12 @@ def shared_speakers(training_manifest, trials_manifest):
         Speakers of two corpora may have the same name by chance: this is for a warning.
     """
     trial_rows = list(read_manifest(trials_manifest))
-    trial_audio = {(row["wav"], row.get(CHANNEL, "0")) for row in trial_rows}
+    trial_paths = {row["wav"] for row in trial_rows}
     speakers, shared, folders, levels = set(), set(), set(), []
     for row in read_manifest(training_manifest):
         speaker = row["spk_id"]
         speakers.add(speaker)
-        if (row["wav"], row.get(CHANNEL, "0")) in trial_audio:
+        if row["wav"] in trial_paths:
             shared.add(speaker)
         folders.add((row["ID"].rpartition("/")[0], speaker))
     for folder, speaker in folders:  # far fewer than utterances
