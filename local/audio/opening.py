@@ -18,11 +18,13 @@ _ERRORS = (soundfile.SoundFileError, OSError, ValueError, ArithmeticError, Memor
 
 
 class Recording(soundfile.SoundFile):
-    """A soundfile.SoundFile that knows its path.
+    """A soundfile.SoundFile that knows its path, and which `channel` is wanted (0: their mean).
 
     It is opened by its descriptor: libsndfile would take a `._a.mp3`, which macOS puts beside
     `a.mp3` on disks of other systems, for the content of `a.mp3`.
     """
+
+    channel = 0
 
     def __init__(self, path):
         self.path = os.fspath(path)

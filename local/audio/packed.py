@@ -43,6 +43,7 @@ class PackedAudio:
 
     subtype = "PCM_16"
     channels = 1
+    channel = 0
 
     def __init__(self, shard):
         self.path = shard.path

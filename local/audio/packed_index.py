@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from local.audio.checking import AudioInfo
 from local.audio.packed import SHARD_NAMES, Shard
+from local.audio.parts import WHOLE, split_part
 from local.audio.recordings import utterance_name
 from local.audio.table import Audio
 from local.errors import InputError
@@ -63,12 +64,30 @@ def find_packed(names, folder):
     """
     index = read_index(folder)
     for name in names:
-        place = next(filter(None, map(index.get, _spellings(name))), None)
+        place, part = _look_up(name, index), WHOLE
+        if place is None:
+            recording, part = split_part(name)
+            place = _look_up(recording, index)
         if place is None:
             yield Audio(name, problem=f"there is no '{name}' in the packed audio of {folder}")
+        elif part.channel:
+            problem = f"the channels of '{recording}' are packed as their mean: pack with --lists"
+            yield Audio(name, problem=problem)
         else:
-            info = AudioInfo(place.stop - place.start, place.sample_rate, 1)
-            yield Audio(place.path, info=info, start=place.start)
+            yield _audio_of(place, part)
+
+
+def _audio_of(place, part):
+    info = AudioInfo(place.stop - place.start, place.sample_rate, 1)
+    try:
+        start, info = part.cut(place.path, info)
+    except InputError as error:
+        return Audio(place.path, problem=str(error))
+    return Audio(place.path, info=info, start=place.start + start)
+
+
+def _look_up(name, index):
+    return next(filter(None, map(index.get, _spellings(name))), None)
 
 
 def _spellings(name):

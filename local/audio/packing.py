@@ -25,14 +25,16 @@ BATCH_SAMPLES = 32_000_000
 
 
 class Source(NamedTuple):
-    """A recording to pack under a name, how many samples it has, and will have there."""
+    """An utterance to pack under a name: what is read of its recording, and its later length."""
 
     name: str
     place: tuple
     path: str
     size: int
     mtime_ns: int
-    num_source_samples: int
+    start: int
+    stop: int
+    channel: int
     num_samples: int
 
 
@@ -124,7 +126,8 @@ def _find_sources(recordings, data_dir, out_dir, problems, sample_rate, progress
             problems.add(*place, audio.problem)
         else:
             length = -(-audio.info.num_samples * sample_rate // audio.info.sample_rate)
-            sources.append(Source(name, place, *audio[:3], audio.info.num_samples, length))
+            read = audio.start, audio.start + audio.info.num_samples, audio.channel
+            sources.append(Source(name, place, *audio[:3], *read, length))
     return sources
 
 
@@ -191,7 +194,7 @@ def _write_shard(path, sources, metadata, decode, problems):
 def _read(source, sample_rate):
     """The samples, or the message of what is wrong."""
     try:
-        return read_audio(source.path, 0, source.num_source_samples, sample_rate)
+        return read_audio(source.path, source.start, source.stop, sample_rate, source.channel)
     except (InputError, OSError) as error:
         return str(error)
 

@@ -11,7 +11,7 @@ from local.errors import InputError
 
 # libsndfile doesn't scale float-coded samples to int16, and it lets loud samples of Vorbis and Opus
 # wrap around. It clips MP3 itself, and samples of other codings can't exceed the range.
-_READ_AS_FLOAT = frozenset(("FLOAT", "DOUBLE", "VORBIS", "OPUS"))
+READ_AS_FLOAT = frozenset(("FLOAT", "DOUBLE", "VORBIS", "OPUS"))
 INT16_SCALE = 32768
 # Resampled at once: floating-point copies of an hour of 48 kHz stereo would take 3 GB.
 BLOCK_SAMPLES = 1 << 20
@@ -21,7 +21,7 @@ _MAX_FACTOR = 4000
 _FILTER_SAMPLES = 10
 
 
-def read_audio(path, start=0, stop=None, sample_rate=16000):
+def read_audio(path, start=0, stop=None, sample_rate=16000, channel=0):
     """Reads an utterance, averages its channels and resamples it to the rate asked for.
 
     Arguments
@@ -31,6 +31,8 @@ def read_audio(path, start=0, stop=None, sample_rate=16000):
         The samples to read, at the file's own rate; None is the end of the file.
     sample_rate : int
         Of the result, in Hz.
+    channel : int
+        The one to read, counted from 1; 0: the mean of all.
 
     Returns
     -------
@@ -43,6 +45,7 @@ def read_audio(path, start=0, stop=None, sample_rate=16000):
         If the file can't be read, or ends before `stop`.
     """
     with _opened(path) as file:
+        file.channel = channel
         stop = file.frames if stop is None else stop
         blocks = _resampled_blocks(file, start, stop, sample_rate)
         first = next(blocks)
@@ -50,7 +53,7 @@ def read_audio(path, start=0, stop=None, sample_rate=16000):
         return np.concatenate([first, *rest]) if rest else first
 
 
-def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
+def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000, channel=0):
     """Reads a random chunk of an utterance, without reading the rest.
 
     All chunks are equally probable. An utterance shorter than the chunk is repeated, beginning
@@ -64,8 +67,8 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
     num_samples : int
         Length of the chunk at `sample_rate`.
     rng : np.random.Generator
-    sample_rate : int
-        Of the result, in Hz.
+    sample_rate, channel : int
+        As for `read_audio`.
 
     Returns
     -------
@@ -78,6 +81,7 @@ def read_chunk(path, start, stop, num_samples, rng, sample_rate=16000):
         If the file can't be read, or ends too early.
     """
     with _opened(path) as file:
+        file.channel = channel
         rate = file.samplerate
         up, down = _factors(rate, sample_rate)
         # Rounded up: resampling may give a sample too many, never one too few.
@@ -140,14 +144,14 @@ def _resampled_blocks(file, start, stop, sample_rate):
 
 
 def _read(file, start, length):
-    """The samples from start on, averaged over channels: int16, or float on the same scale."""
+    """The samples of `file.channel` from start on: int16, or float on the same scale."""
     file.seek(start)
     return _read_on(file, start, length)
 
 
 def _read_on(file, start, length):
     """The same, for a file that is at the start already."""
-    as_float = file.subtype in _READ_AS_FLOAT
+    as_float = file.subtype in READ_AS_FLOAT
     shape = length if file.channels == 1 else (length, file.channels)
     samples = np.empty(shape, np.float32 if as_float else np.int16)
     # A fifth of the time of a chunk less than `read`, which checks an array of its own.
@@ -158,7 +162,11 @@ def _read_on(file, start, length):
         )
     if as_float:
         samples *= INT16_SCALE
-    return samples.mean(axis=1) if samples.ndim > 1 else samples
+    if file.channel > file.channels:
+        raise InputError(f"{file.path}: has no channel {file.channel}: make its manifest again")
+    if samples.ndim == 1:
+        return samples
+    return samples[:, file.channel - 1].copy() if file.channel else samples.mean(axis=1)
 
 
 @functools.lru_cache

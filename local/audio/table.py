@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from local.atomic import replacing
 from local.audio.checking import AudioInfo, check_audio
-from local.audio.finding import EXTENSIONS, find_file
+from local.audio.finding import EXTENSIONS
+from local.audio.parts import WHOLE, find_part, split_part
 from local.errors import InputError
 
 # Raise it whenever check_audio finds something new: all files are then checked again.
@@ -42,7 +43,8 @@ AUDIO = FileKind("audio", "audio", EXTENSIONS, check_audio)
 class Audio(NamedTuple):
     """What was found under a name: `info` if there is a sound file, else the `problem`.
 
-    `start` is the first sample of the utterance; packed audio has many in one file.
+    `start` is the first sample of the utterance: one file may have many. `info` is that of the
+    utterance; `channel` is the one to read, counted from 1, and 0 the mean of all.
     """
 
     path: str
@@ -52,6 +54,7 @@ class Audio(NamedTuple):
     is_new: bool = False
     problem: str | None = None
     start: int = 0
+    channel: int = 0
 
 
 def _load(path):
@@ -71,6 +74,7 @@ def _load(path):
 
 
 def _save(path, table):
+    table = dict(table)  # after Ctrl-C, threads may still add to it
     paths = np.frombuffer("\0".join(table).encode(), dtype=np.uint8)
     facts = np.array(list(table.values()), dtype=np.int64).reshape(-1, _NUM_FACTS)
     # A file object, because np.savez would add an extension to a name.
@@ -107,14 +111,7 @@ def examine_audio(names, data_dir, table_path, progress=True, kind=AUDIO):
         with bar, ThreadPool(_NUM_WORKERS) as pool:
             for audios in _mapped(examine, names, pool):
                 for audio in audios:
-                    if audio.is_new:
-                        form = (
-                            audio.info.num_samples,
-                            audio.info.sample_rate,
-                            audio.info.num_channels,
-                        )
-                        table[audio.path] = (audio.size, audio.mtime_ns, *form)
-                        is_changed = True
+                    is_changed = is_changed or audio.is_new
                     yield audio
                 bar.update(len(audios))
                 if is_changed and time.monotonic() > saved + _SECONDS_BETWEEN_SAVES:
@@ -139,6 +136,8 @@ def _mapped(function, items, pool):
 
 def missing_problem(name, data_dir, kind=AUDIO):
     """The message for a name without a file."""
+    if kind is AUDIO:
+        name, _ = split_part(name)
     path, tried = os.path.join(data_dir, name), " ".join(kind.extensions)
     for link in (path, *(path + extension for extension in kind.extensions)):
         if os.path.islink(link) and not os.path.exists(link):
@@ -147,16 +146,22 @@ def missing_problem(name, data_dir, kind=AUDIO):
 
 
 def _examine(name, data_dir, table, kind):
-    found = find_file(data_dir, name, kind.extensions)
+    found = find_part(data_dir, name, kind.extensions)
     if found is None:
         problem = missing_problem(name, data_dir, kind)
         return Audio(os.path.join(data_dir, name), problem=problem)
-    path, status = found
+    path, status, part = found
     stamp = status.st_size, status.st_mtime_ns
     facts = table.get(path)
-    if facts and facts[:2] == stamp:
-        return Audio(path, *stamp, AudioInfo(*facts[2:]))
+    is_new = not facts or facts[:2] != stamp
     try:
-        return Audio(path, *stamp, kind.check(path), is_new=True)
+        if is_new:
+            info = kind.check(path)
+            # At once: a recording may have many parts.
+            table[path] = (*stamp, info.num_samples, info.sample_rate, info.num_channels)
+        else:
+            info = AudioInfo(*facts[2:])
+        start, info = (0, info) if part is WHOLE else part.cut(path, info)
     except InputError as error:
-        return Audio(path, problem=str(error))
+        return Audio(path, is_new=is_new, problem=str(error))
+    return Audio(path, *stamp, info, is_new, None, start, part.channel)

@@ -13,7 +13,7 @@ from local.audio.opening import open_recording
 from local.audio.reading import read_audio
 from local.audio.recordings import audio_files
 from local.augmentation.made import kept
-from local.data.manifest_files import read_manifest
+from local.data.manifest_files import place_of, read_manifest
 from local.errors import InputError
 from local.machine import processes
 
@@ -77,7 +77,7 @@ def folder_bank(folder, minutes, sample_rate, rng):
 
     def read(path):
         info = check_audio(path)
-        place = (path, 0, info.num_samples, info.sample_rate)
+        place = (path, 0, info.num_samples, 0, info.sample_rate)
         return kept(_piece(*place, seconds, sample_rate, rng))
 
     limit = minutes * 60 * sample_rate
@@ -90,10 +90,9 @@ def speech_bank(manifest_path, minutes, sample_rate, rng):
     seconds = max(PIECE_SECONDS, 60 * minutes / len(rows))
 
     def read(number):
-        path, start, stop = (rows[number][key] for key in ("wav", "start", "stop"))
-        start, stop = int(start), int(stop)
-        own_rate = (stop - start) / float(rows[number]["duration"])
-        return kept(_piece(path, start, stop, own_rate, seconds, sample_rate, rng))
+        place = place_of(rows[number])
+        own_rate = (place[2] - place[1]) / float(rows[number]["duration"])
+        return kept(_piece(*place, own_rate, seconds, sample_rate, rng))
 
     limit = minutes * 60 * sample_rate
     return np.concatenate(_readable(manifest_path, rng.permutation(len(rows)), read, limit))
@@ -169,10 +168,10 @@ def _first_channel(path, sample_rate):
     return resample_poly(samples, *ratio.as_integer_ratio())
 
 
-def _piece(path, start, stop, own_rate, seconds, sample_rate, rng):
+def _piece(path, start, stop, channel, own_rate, seconds, sample_rate, rng):
     length = min(stop - start, round(seconds * own_rate))
     first = start + int(rng.integers(stop - start - length + 1))
-    return read_audio(path, first, first + length, sample_rate)
+    return read_audio(path, first, first + length, sample_rate, channel)
 
 
 def _readable(source, items, read, limit=np.inf):

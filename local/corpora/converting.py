@@ -19,14 +19,12 @@ _MAX_FAILED = 100
 _LITTLE_BYTES = 2**20
 
 
-class _FailedError(Exception):
-    """What ffmpeg says of a recording that it can't decode."""
+class FailedError(Exception):
+    """Why a recording can't be converted: what a program says of it."""
 
 
 def convert(folder, paths, out_dir, kind, num_workers=None):
     """Converts recordings; those that are there already stay as they are.
-
-    Each file is complete under its name, or not there; an interrupted conversion goes on.
 
     Arguments
     ---------
@@ -51,25 +49,58 @@ def convert(folder, paths, out_dir, kind, num_workers=None):
         If ffmpeg is missing, out_dir can't be written, the disk is full, or nothing works.
     """
     out_dir = Path(out_dir).absolute()
-    to_do = [path for path in paths if not os.path.exists(converted(out_dir, path, kind))]
+    targets = {path: Path(converted(out_dir, path, kind)) for path in paths}
+    if all(map(os.path.exists, targets.values())):
+        return []
+    make = partial(_run_ffmpeg, find_ffmpeg(), os.path.abspath(folder), kind)
+    return make_files(make, targets, out_dir, f"{kind} files", num_workers)
+
+
+def make_files(make, targets, out_dir, what, num_workers=None):
+    """Makes the files that are not there, several at once.
+
+    Each file is complete under its name, or not there; what was interrupted goes on.
+
+    Arguments
+    ---------
+    make : callable
+        (source, path) writes the file of a source to a temporary path, or raises a FailedError.
+    targets : dict
+        Source, a str -> pathlib.Path of its file, below out_dir.
+    out_dir : Path
+    what : str
+        For the progress bar.
+    num_workers : int, optional
+        None: one a core.
+
+    Returns
+    -------
+    failed : list of (str, str)
+        Sources, and why there is no file of them.
+
+    Raises
+    ------
+    InputError
+        If out_dir can't be written, the disk is full, or nothing works.
+    """
+    to_do = [source for source, target in targets.items() if not target.exists()]
     if not to_do:
         return []
-    ffmpeg = find_ffmpeg()
     with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
     failed, num_workers = [], num_workers or len(os.sched_getaffinity(0))
-    bar = tqdm(
-        desc=f"{kind} files", total=len(paths), initial=len(paths) - len(to_do), disable=None
-    )
+    bar = tqdm(desc=what, total=len(targets), initial=len(targets) - len(to_do), disable=None)
     # The folder keeps other runs away; what a killed one was writing is deleted with it.
     with folder_beside(out_dir / "converting") as work, bar, ThreadPool(num_workers) as pool:
-        one = partial(_convert_or_fail, ffmpeg, os.path.abspath(folder), out_dir, kind, work)
-        for number, (path, reason) in enumerate(pool.imap_unordered(one, to_do), 1):
+        one = partial(_make_or_fail, make, targets, out_dir, work)
+        for number, (source, reason) in enumerate(pool.imap_unordered(one, to_do), 1):
             bar.update()
             if reason:
-                failed.append((path, reason))
+                failed.append((source, reason))
             if len(failed) == number == _MAX_FAILED:
-                raise InputError(f"{folder}: ffmpeg fails on all recordings, the last: {reason}")
+                raise InputError(
+                    f"{out_dir}: none of {number} recordings can be converted, the last: {reason}"
+                )
     return sorted(failed)
 
 
@@ -95,31 +126,37 @@ def find_ffmpeg():
     return ffmpeg
 
 
-def _convert_or_fail(ffmpeg, folder, out_dir, kind, work, path):
-    """A recording's path, and why it could not be converted, or None."""
-    target = Path(converted(out_dir, path, kind))
+def run(command, output=subprocess.DEVNULL):
+    """Runs a program, a list of words, without input; raises a FailedError with what it says.
+
+    `output`, an open file, gets its output.
+    """
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").split("\n")
+        said = " ".join(" ".join(lines[-4:]).split())
+        raise FailedError(said or f"{command[0]} ended with status {done.returncode}")
+
+
+def _make_or_fail(make, targets, out_dir, work, source):
+    """A source, and why there is no file of it, or None."""
+    target = targets[source]
     try:
         with writing(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, folder=work) as temporary:
-            _run(ffmpeg, os.path.join(folder, path), temporary, kind)
-    except _FailedError as error:
+            make(source, temporary)
+    except FailedError as error:
         if "No space left" in str(error) or shutil.disk_usage(out_dir).free < _LITTLE_BYTES:
             raise InputError(
                 f"{out_dir}: the disk is full; with more room, the same command goes on"
             ) from error
-        return path, str(error)
-    return path, None
+        return source, str(error)
+    return source, None
 
 
-def _run(ffmpeg, source, target, kind):
+def _run_ffmpeg(ffmpeg, folder, kind, path, target):
     # AAC is decoded to floating point, of which ffmpeg would write 24 bit.
     options = ["-map", "0:a:0", "-sample_fmt", "s16", "-threads", "1", "-f", kind]
-    command = [ffmpeg, "-nostdin", "-v", "error", "-y", "-i", source, *options, target]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").split("\n")
-        said = " ".join(" ".join(lines[-4:]).split())
-        raise _FailedError(said or f"ffmpeg ended with status {done.returncode}")
+    source = os.path.join(folder, path)
+    run([ffmpeg, "-nostdin", "-v", "error", "-y", "-i", source, *options, target])

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from local.audio.reading import cut_chunk
 from local.data.loading import Loader
-from local.data.manifest_files import read_manifest
+from local.data.manifest_files import place_of, read_manifest
 from local.data.readers import read_chunk, read_utterance
 from local.data.sampling import EndlessShuffle
 from local.errors import InputError
@@ -81,7 +81,7 @@ class ChunkDataset(Dataset):
         num_draws=0,
     ):
         rows = list(read_manifest(manifest_path))
-        self.places = [(row["wav"], int(row["start"]), int(row["stop"])) for row in rows]
+        self.places = [place_of(row) for row in rows]
         self.labels = [int(row["spk_id"]) for row in rows]
         self.sample_rate = sample_rate
         self.chunk_length = chunk_length

@@ -10,13 +10,15 @@ from local.atomic import replacing
 from local.errors import InputError
 
 COLUMNS = ("ID", "duration", "wav", "start", "stop", "spk_id")
+# A last column, where some utterances are one channel of a recording: its number, from 1, or 0.
+CHANNEL = "channel"
 
 
 def read_manifest(path):
     """Yields the rows of a manifest one by one, as there may be millions.
 
-    A row is a dictionary of text, with `COLUMNS` as keys. Raises an InputError if the file can't
-    be read, or is no manifest.
+    A row is a dictionary of text, with `COLUMNS` and perhaps `CHANNEL` as keys. Raises an
+    InputError if the file can't be read, or is no manifest.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
@@ -41,9 +43,22 @@ def _rows(reader, path):
             )
 
 
+def place_of(row):
+    """What is read of a row: (path, start, stop, channel), of which channel 0 is the mean of all.
+
+    Example
+    -------
+    >>> place_of({"ID": "call1#t=1,2", "wav": "call1.wav", "start": "8000", "stop": "16000"})
+    ('call1.wav', 8000, 16000, 0)
+    """
+    return row["wav"], int(row["start"]), int(row["stop"]), int(row.get(CHANNEL, 0))
+
+
 def write_manifest(path, rows):
     """Writes rows as `read_manifest` gives them; other keys are left out."""
+    rows = list(rows)
+    columns = (*COLUMNS, CHANNEL) if rows and CHANNEL in rows[0] else COLUMNS
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

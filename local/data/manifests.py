@@ -15,7 +15,7 @@ from local.atomic import remove_leftovers, replacing, writing
 from local.audio.checking import length_problem
 from local.audio.packed_index import find_packed, is_packed
 from local.audio.table import AUDIO, examine_audio
-from local.data.manifest_files import COLUMNS
+from local.data.manifest_files import CHANNEL, COLUMNS
 from local.errors import InputError, Problems
 from local.lists.fields import plain_name
 from local.lists.labels import read_labels
@@ -152,7 +152,8 @@ def _refuse_repeats(utterances, audios):
     """Yields audios; two names of one file ('a' and 'a.wav', 'b//a') are as wrong as one twice."""
     first = {}
     for index, audio in enumerate(audios):
-        earlier = first.setdefault((audio.path, audio.start), index)
+        place = (audio.path, audio.start, audio.info and audio.info.num_samples, audio.channel)
+        earlier = first.setdefault(place, index)
         if earlier != index and not audio.problem:
             path, line = utterances.place(earlier)
             where = f"on line {line}" if path == utterances.place(index)[0] else f"in {path}:{line}"
@@ -191,15 +192,19 @@ def _sound(utterances, audios, min_seconds, problems):
 def _write_rows(temporary, path, utterances, sound, sample_rate):
     num_utterances = num_resampled = num_downmixed = 0
     total_seconds = 0.0
+    mark = f"{CHANNEL}="
+    has_channels = any(mark in name for name in utterances.names)
+    columns = (*COLUMNS, CHANNEL) if has_channels else COLUMNS
     with open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(columns)
         for index, audio in sound:
             info = audio.info
             seconds = info.num_samples / info.sample_rate
             name, speaker = utterances.ids[index], utterances.speakers[index]
             stop = audio.start + info.num_samples
-            writer.writerow((name, round(seconds, 6), audio.path, audio.start, stop, speaker))
+            row = (name, round(seconds, 6), audio.path, audio.start, stop, speaker, audio.channel)
+            writer.writerow(row[: len(columns)])
             num_utterances += 1
             total_seconds += seconds
             num_resampled += info.sample_rate != sample_rate

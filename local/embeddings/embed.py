@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from local.data.chunks import pad_waveforms
 from local.data.loading import Loader
-from local.data.manifest_files import read_manifest, write_manifest
+from local.data.manifest_files import place_of, read_manifest, write_manifest
 from local.data.readers import read_utterance
 from local.embeddings.levels import FINE, judge_level
 from local.embeddings.long_recordings import MAX_FRAMES, embed_by_parts
@@ -71,9 +71,7 @@ class WholeUtterances(torch.utils.data.Dataset):
 
     def __init__(self, manifest_path, sample_rate, keep_going=False):
         rows = read_manifest(manifest_path)
-        self.rows = [
-            (r["wav"], int(r["start"]), int(r["stop"]), float(r["duration"])) for r in rows
-        ]
+        self.rows = [(*place_of(row), float(row["duration"])) for row in rows]
         self.sample_rate = sample_rate
         self.keep_going = keep_going
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from local.atomic import remove_leftovers, writing
 from local.audio.checking import check_audio, length_problem
-from local.audio.finding import find_file
+from local.audio.parts import find_part
 from local.audio.reading import read_audio
 from local.audio.recordings import utterance_name
 from local.audio.table import missing_problem
@@ -90,19 +90,21 @@ class FeatureExtractor(NamedTuple):
         """
         if job.problem:
             raise InputError(job.problem)
-        found = find_file(job.data_dir, job.name)
+        found = find_part(job.data_dir, job.name)
         if found is None:
             raise InputError(missing_problem(job.name, job.data_dir))
-        audio, status = found
+        audio, status, part = found
         if self._is_finished(job.path, status.st_mtime_ns):
             return "kept"
         info = check_audio(audio)
+        start, info = part.cut(audio, info)
         too_short = length_problem(audio, info, self.min_seconds)
         if too_short:
             raise InputError(too_short)
-        samples = torch.from_numpy(read_audio(audio, 0, info.num_samples, self.sample_rate))
+        stop = start + info.num_samples
+        samples = read_audio(audio, start, stop, self.sample_rate, part.channel)
         with torch.inference_mode():
-            log_mel = self.log_mel.log_mel(samples[None])[0][0]
+            log_mel = self.log_mel.log_mel(torch.from_numpy(samples)[None])[0][0]
         with writing(job.path):
             job.path.parent.mkdir(parents=True, exist_ok=True)
         write_features(job.path, log_mel.numpy(), self.dtype)

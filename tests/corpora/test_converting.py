@@ -127,7 +127,7 @@ def test_a_full_disk_ends_it(tmp_path, calls):
 def test_ends_early_where_nothing_works(tmp_path, calls, monkeypatch):
     monkeypatch.setattr(converting, "_MAX_FAILED", 3)
     make_recordings(tmp_path / "v2", dict.fromkeys(NAMES, "damaged"))
-    with pytest.raises(InputError, match="ffmpeg fails on all recordings, the last: moov atom"):
+    with pytest.raises(InputError, match="none of 3 recordings can be converted, the last: moov"):
         run(tmp_path)
 
 

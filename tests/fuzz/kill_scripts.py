@@ -72,6 +72,11 @@ def write_trees(inputs):
         touch(inputs / "ls" / part, *names)
     for name in ("a", "b"):
         write(inputs / f"{name}.txt", f"{name}/1 0 -1", f"{name}/2 1 -1")
+    paths = {
+        f"{n}-{u}": inputs / "audio" / f"s{n}" / f"u.{u}.wav" for n in (0, 1) for u in range(20)
+    }
+    write(inputs / "kaldi" / "wav.scp", *(f"{name} cat {path} |" for name, path in paths.items()))
+    write(inputs / "kaldi" / "utt2spk", *(f"{name} {name[0]}" for name in paths))
 
 
 def command_lines(inputs, settings):
@@ -120,7 +125,8 @@ def corpora_command_lines(inputs):
         for name, own in arguments.items()
         if name != "voxceleb" or shutil.which("ffmpeg")
     }
-    return lines | {"join": ["local/corpora/join.py", *labels, *out]}
+    kaldi = ["local/corpora/kaldi.py", inputs / "kaldi", "--run_pipes"]
+    return lines | {"join": ["local/corpora/join.py", *labels, *out], "kaldi": [*kaldi, *out]}
 
 
 def options(settings):

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import fuzzing
 
+from local.audio.checking import AudioInfo
+from local.audio.parts import split_part
+from local.corpora import kaldi_dirs
+from local.corpora.kaldi_names import name_utterances
 from local.data.manifest_files import COLUMNS, read_manifest
 from local.data.overlap import overlap_warning
 from local.errors import InputError, Problems
@@ -100,6 +104,34 @@ def read_overlap(path):
     overlap_warning(other, path)
 
 
+def read_kaldi(name):
+    """A function that reads a list as a file of a Kaldi data directory."""
+
+    def read(path):
+        folder = path.with_name(f"kaldi_{name}")
+        if not folder.exists():
+            folder.mkdir()
+            for other, text in KALDI.items():
+                (folder / other).write_text(text)
+        (folder / name).write_bytes(path.read_bytes())
+        problems = Problems()
+        data_dir = kaldi_dirs.read_dir(folder, problems)
+        kaldi_dirs.read_speakers(data_dir, problems)
+        kaldi_dirs.read_models(data_dir, problems)
+        problems.raise_if_any()
+        commands = dict.fromkeys((own.source for own in data_dir.recordings.values()), "gone.flac")
+        name_utterances(data_dir, data_dir.utterances, commands, Problems())
+
+    return read
+
+
+def read_parts(path):
+    for name in read_labels(path).names:
+        recording, part = split_part(name)
+        assert split_part(part.name(recording)) == (recording, part)
+        part.cut(recording, AudioInfo(16000, 8000, 2))
+
+
 def read_beside_scores(path):
     folder = path.with_name("beside")
     folder.mkdir(exist_ok=True)
@@ -114,6 +146,14 @@ def read_beside_scores(path):
         (folder / name).unlink()
 
 
+KALDI = {
+    "wav.scp": "r1 a/1.wav\nr2 a/2.wav\n",
+    "segments": "a1 r1 0 1.5\na2 r1 1.5 2\nb1 r2 0.25 -1\n",
+    "reco2file_and_channel": "r1 r1 A\nr2 r2 2\n",
+    "utt2spk": "a1 a\na2 a\nb1 b\n",
+    "spk2utt": "a a1 a2\nb b1\n",
+}
+PARTS = "a#t=0.25,1.5 0 -1\na#channel=2 0 -1\nb#t=1&channel=1 1 -1\n"
 # What is read, and a list as it should be.
 READERS = [
     (read_labels, "a/1 0 -1\na/2 0 -1\nb/1 1 -1\n"),
@@ -138,6 +178,8 @@ READERS = [
     (read_cohort, MANIFEST),
     (read_overlap, MANIFEST),
     (calibration.load, CALIBRATION),
+    (read_parts, PARTS),
+    *((read_kaldi(name), text) for name, text in KALDI.items()),
 ]
 
 
