@@ -116,7 +116,7 @@ verify() {
   for path in "${trial_lists[@]}"; do trials+=(--trials "$path"); done
   run_on_gpus verify.py "$recipe/hparams/verify.yaml" --model_dir "$out_dir/large_margin" \
     --valid_data_dir "$valid_dir" "${trials[@]}" --speakers "$out_dir/lists/vox1_speakers.txt" \
-    --output_dir "$out_dir/verification/$1" "${@:2}"
+    --keep_embeddings True --output_dir "$out_dir/verification/$1" "${@:2}"
 }
 
 stage_3() {

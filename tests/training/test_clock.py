@@ -47,7 +47,11 @@ def test_epochs_are_shares_of_the_minutes(tmp_path, time):
         10 <= after - before <= 16 for before, after in zip(updates, updates[1:], strict=False)
     )
     rates = [lr for _, lr in epochs]
-    assert rates == sorted(rates, reverse=True) and rates[0] > 5e-3 and rates[-1] == pytest.approx(0.004)
+    assert (
+        rates == sorted(rates, reverse=True)
+        and rates[0] > 5e-3
+        and rates[-1] == pytest.approx(0.004)
+    )
 
 
 def test_an_epoch_has_an_update_even_if_its_time_is_over(tmp_path, time):

@@ -114,6 +114,7 @@ class Loop:
     ---------
     folder : Path
     settings : dict
+        Without augmentation, if they say nothing of it.
     device : str
     num_speakers : int, optional
         Of the classifier, where more than the corpus has.
@@ -123,7 +124,8 @@ class Loop:
         script = runpy.run_path(str(ROOT / "recipes" / "train_vgg.py"))
         if num_speakers:
             _add_speakers(script, num_speakers)
-        settings = settings | {"device": device, "out_dir": tempfile.mkdtemp(dir=folder)}
+        settings = {"augment": False} | settings
+        settings |= {"device": device, "out_dir": tempfile.mkdtemp(dir=folder)}
         arguments = [str(ROOT / "hparams" / "vgg.yaml"), *as_arguments(settings)]
         settings = script["command_line"].load_hparams(arguments)
         self.brain, self.loader, _ = script["set_up"](*settings)
