@@ -2,7 +2,7 @@
 
 import datetime
 
-from local.evaluation.evaluate import difference
+from local.evaluation.evaluate import difference, same_trials
 from local.evaluation.summary import format_summary, format_table, write_json
 from local.report.det_plot import det_figure
 from local.report.figure_files import save_figure, svg_text
@@ -65,11 +65,26 @@ def metrics_of(evaluations, list_names=()):
         return evaluations[0].summary
     if list_names:
         return {"lists": dict(zip(list_names, (e.summary for e in evaluations), strict=True))}
-    first, *others = evaluations
     return {
         "systems": {e.name: e.summary for e in evaluations},
-        "differences": {f"{e.name} - {first.name}": difference(e, first) for e in others},
+        "differences": differences_of(evaluations),
     }
+
+
+def differences_of(evaluations):
+    """How each system differs from the first one on the same trials: see `difference`.
+
+    That of a system that is alone on its trials is empty.
+    """
+    first, *others = evaluations
+    found = {}
+    for evaluation in others:
+        same = [e for e in evaluations if same_trials(e.trials, evaluation.trials)]
+        if same[0] is not evaluation:
+            found[f"{evaluation.name} - {same[0].name}"] = difference(evaluation, same[0])
+        elif len(same) == 1:
+            found[f"{evaluation.name} - {first.name}"] = {}
+    return found
 
 
 def _pictures(output_dir, evaluations, costs, folders):

@@ -125,6 +125,13 @@ def test_other_trials_have_no_differences():
     assert "not the same trials" in format_differences(metrics_of(evaluations))
 
 
+def test_the_reference_is_the_first_on_the_same_trials():
+    systems = [make_system(f"{name} {seed}", seed=seed) for seed in (0, 1) for name in "ab"]
+    metrics = metrics_of([evaluate(system) for system in systems])
+    assert list(metrics["differences"]) == ["b 0 - a 0", "b 1 - a 1"]
+    assert all(metrics["differences"].values())
+
+
 def test_the_same_trials_in_other_tables_of_names():
     trials = make_system().trials
     order = np.random.default_rng(0).permutation(len(trials.utterances)).astype(np.int32)
