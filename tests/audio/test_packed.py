@@ -2,6 +2,7 @@
 
 import multiprocessing
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.pool import ThreadPool
 
 import numpy as np
@@ -106,7 +107,8 @@ def test_forked_processes_read_from_what_is_open_and_open_themselves(packed, tmp
     places = list(read_index(packed / "packed").values())
     expected = [read(place).tolist() for place in places]
     unopened = str(copied(packed, tmp_path))
-    with multiprocessing.get_context("fork").Pool(2) as pool:
+    # A Pool would end its processes by SIGTERM, for which they may have inherited a handler.
+    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
         assert [samples.tolist() for samples in pool.map(read, places * 20)] == expected * 20
         others = [place._replace(path=unopened) for place in places]
         assert [samples.tolist() for samples in pool.map(read, others)] == expected
