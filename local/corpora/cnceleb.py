@@ -13,7 +13,6 @@ valid_clients.txt and valid_impostors.txt, some of these trials, by which the tr
 best model. The same arguments always give the same lists.
 """
 
-import argparse
 import random
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from local import command_line
 from local.atomic import locked
+from local.corpora.arguments import allow_missing, lists_parser
 from local.corpora.cnceleb_parts import NUM_TRIALS, find_folders, read_evaluation, read_training
 from local.corpora.commands import command, train_command
 from local.corpora.lists import write_lines, write_training, write_trials
@@ -108,11 +108,8 @@ def _print_commands(out_dir, lists, train_dir, valid_dir):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = lists_parser(__doc__)
     parser.add_argument("folder", type=Path, help="has CN-Celeb1, CN-Celeb2 or both")
-    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the lists")
     parser.add_argument(
         "--enrol",
         choices=("map", "lst"),
@@ -123,9 +120,7 @@ def _parser():
         "--valid_trials", type=int, default=17000, help="of each kind, while training (17000)"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides these trials (0)")
-    parser.add_argument(
-        "--allow_missing", action="store_true", help="go on where recordings are missing"
-    )
+    allow_missing(parser, "recordings")
     return parser
 
 

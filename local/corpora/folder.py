@@ -7,7 +7,6 @@ valid_clients.txt and valid_impostors.txt, and speakers.txt, the speaker of each
 is both in training and in the trials. The same arguments always give the same lists.
 """
 
-import argparse
 import random
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from local import command_line
 from local.atomic import locked
 from local.audio.recordings import find_utterances
+from local.corpora.arguments import lists_parser
 from local.corpora.commands import train_command
 from local.corpora.lists import choose_trials, write_lists, write_speakers
 from local.corpora.parts import write_data_dirs
@@ -75,11 +75,8 @@ def _split_speakers(utterances, trial_speakers, rng):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = lists_parser(__doc__)
     parser.add_argument("folder", type=Path, help="has a folder for each speaker")
-    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the lists")
     parser.add_argument(
         "--trial_speakers",
         type=float,

@@ -13,7 +13,6 @@ first that has (valid_clients.txt, valid_impostors.txt), to choose the best mode
 below the folder that the corpora share, which is the next --train_data_dir.
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ from local import command_line
 from local.atomic import locked
 from local.audio.packed_index import is_packed
 from local.audio.recordings import utterance_name
+from local.corpora.arguments import lists_parser
 from local.corpora.commands import train_command
 from local.corpora.lists import write_lines, write_training
 from local.corpora.parts import Part, join_parts, read_data_dirs, write_data_dirs
@@ -178,9 +178,7 @@ def _copy_trials(corpus, out_dir):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = lists_parser(__doc__)
     parser.add_argument("lists", nargs="*", type=Path, help="folders of lists")
     parser.add_argument(
         "--labels",
@@ -190,7 +188,6 @@ def _parser():
         default=[],
         help="a label file, and where its paths are looked up",
     )
-    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the lists")
     return parser
 
 

@@ -14,7 +14,6 @@ utterances.scp, the Kaldi name of each utterance. Commands in wav.scp (`sph2pipe
 run with --run_pipes: what they write becomes FLAC files in the folder audio beside the lists, once.
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from local import command_line
 from local.atomic import locked
+from local.corpora.arguments import lists_parser
 from local.corpora.commands import command, train_command
 from local.corpora.kaldi_dirs import read_dir, read_speakers
 from local.corpora.kaldi_names import name_utterances
@@ -146,11 +146,8 @@ def _print_commands(labels, lists, train_dir, valid_dir):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = lists_parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DATA_DIR", help="to train on")
-    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the lists")
     parser.add_argument("--test_dir", type=Path, help="has the trials (DATA_DIR)")
     parser.add_argument(
         "--enrol_dir", type=Path, help="has the models or utterances to enrol (--test_dir)"

@@ -11,7 +11,6 @@ valid_impostors.txt; trial_speakers.txt, the speaker of each utterance in them, 
 speaker_table.csv, the sex of these speakers. The same arguments always give the same lists.
 """
 
-import argparse
 import random
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from local import command_line
 from local.atomic import locked, read_text
+from local.corpora.arguments import allow_missing, lists_parser
 from local.corpora.commands import command, train_command
 from local.corpora.lists import choose_trials, write_lines, write_training, write_trials
 from local.corpora.missing import describe, refuse_missing, some
@@ -137,24 +137,17 @@ def _write_speakers(out_dir, others, sexes):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = lists_parser(__doc__)
     parser.add_argument("folder", type=Path, help="has the parts, or a folder LibriSpeech")
     for name, what in (("train", "to train on"), ("test", "whose speakers the trials are of")):
         parser.add_argument(
             f"--{name}", nargs="+", metavar="PART", required=True, help=f"the parts {what}"
         )
-    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the lists")
     parser.add_argument(
         "--trials", type=int, default=20000, help="of each kind, client and impostor (20000)"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides the trials (0)")
-    parser.add_argument(
-        "--allow_missing",
-        action="store_true",
-        help="go on where speakers or utterances are missing",
-    )
+    allow_missing(parser, "speakers or utterances")
     return parser
 
 

@@ -12,7 +12,6 @@ chooses the best model. The 40 test speakers of VoxCeleb1 are never trained on. 
 --convert_to flac DIR makes FLAC files of it, by ffmpeg, and goes on where it was interrupted.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from local import command_line
 from local.atomic import locked
+from local.corpora.arguments import allow_missing, lists_parser
 from local.corpora.commands import command, train_command
 from local.corpora.converting import KINDS
 from local.corpora.lists import write_lines, write_training
@@ -132,9 +132,7 @@ def _print_commands(options, lists, train_dir, valid_dir, trial_lists):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = lists_parser(__doc__)
     parser.add_argument("--vox1_dir", type=Path, help="VoxCeleb1, dev and test")
     parser.add_argument("--vox2_dir", type=Path, help="VoxCeleb2, dev")
     parser.add_argument(
@@ -142,7 +140,6 @@ def _parser():
         type=Path,
         help="the official lists, perhaps with vox2_meta.csv (--vox1_dir)",
     )
-    parser.add_argument("--out_dir", type=Path, required=True, help="folder for the lists")
     parser.add_argument(
         "--train", choices=TRAIN, help="what to train on (vox2 if it is given, else vox1)"
     )
@@ -155,11 +152,7 @@ def _parser():
         metavar=("{" + ",".join(KINDS) + "}", "DIR"),
         help="convert .m4a to files of this kind below DIR",
     )
-    parser.add_argument(
-        "--allow_missing",
-        action="store_true",
-        help="go on where speakers, utterances or trials are missing",
-    )
+    allow_missing(parser, "speakers, utterances or trials")
     return parser
 
 

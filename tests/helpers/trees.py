@@ -1,6 +1,18 @@
-"""Trees of empty files for tests of corpora, which are listed without being opened."""
+"""For tests of corpora: trees of empty files, listed without being opened, and checks."""
 
 from pathlib import Path
+
+import pytest
+
+from local.errors import InputError
+
+
+def check_messages(call, *messages):
+    """Checks that a call raises an InputError that says all of the messages."""
+    with pytest.raises(InputError) as raised:
+        call()
+    for message in messages:
+        assert message in str(raised.value)
 
 
 def touch(root, *names):
@@ -26,3 +38,8 @@ def texts(folder):
     """Name -> text of the files in a folder; empty if there is no folder."""
     files = Path(folder).iterdir() if Path(folder).exists() else ()
     return {path.name: path.read_text(encoding="utf-8") for path in files}
+
+
+def speakers_of(out):
+    """The speakers that a corpus script has written to a folder, in the order of their labels."""
+    return [speaker for _, speaker in read_fields(out / "speakers.txt")]
