@@ -214,8 +214,8 @@ def evaluate(hparams, evaluator, learnt, scored, output_dir, has_default_model):
     """Evaluates what `scored_systems` returned, writes the results, and prints them."""
     systems, folders, details = scored
     if learnt:
-        paths = [folder / "llrs.txt" for folder in folders]
-        systems = list(map(calibration.calibrate, [learnt] * len(paths), systems, paths))
+        pairs = zip(systems, folders, strict=True)
+        systems = [calibration.calibrate(learnt, s, folder / "llrs.txt") for s, folder in pairs]
         details.append(("Calibration", hparams["calibration"]))
     is_calibrated = bool(learnt) or hparams["are_llrs"]
     evaluations = [evaluator.evaluate(system, is_calibrated) for system in systems]

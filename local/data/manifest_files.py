@@ -5,6 +5,7 @@ give it back.
 """
 
 import csv
+import itertools
 
 from local.atomic import replacing
 from local.errors import InputError
@@ -56,9 +57,10 @@ def place_of(row):
 
 def write_manifest(path, rows):
     """Writes rows as `read_manifest` gives them; other keys are left out."""
-    rows = list(rows)
-    columns = (*COLUMNS, CHANNEL) if rows and CHANNEL in rows[0] else COLUMNS
+    rows = iter(rows)
+    first = list(itertools.islice(rows, 1))
+    columns = (*COLUMNS, CHANNEL) if first and CHANNEL in first[0] else COLUMNS
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(itertools.chain(first, rows))

@@ -37,21 +37,22 @@ def write_outputs(output_dir, evaluations, costs, details=(), training_log=None,
     metrics : dict
         From `metrics_of`.
     """
-    has_lists = len(folders) > 1
-    metrics = metrics_of(evaluations, [folder.name for folder in folders] if has_lists else ())
+    if len(folders) == 1:  # a single list has nothing of its own
+        folders = ()
+    metrics = metrics_of(evaluations, [folder.name for folder in folders])
     write_json(output_dir / "metrics.json", metrics)
-    for evaluation, folder in zip(evaluations, folders, strict=True) if has_lists else ():
+    for evaluation, folder in zip(evaluations, folders, strict=bool(folders)):
         write_json(folder / "metrics.json", evaluation.summary)
-    pictures = _pictures(output_dir, evaluations, costs, folders if has_lists else ())
+    pictures = _pictures(output_dir, evaluations, costs, folders)
     for path, *_, figure in pictures:
         save_figure(figure, path)
     shown = [(heading, alt, svg_text(figure)) for _, heading, alt, figure in pictures]
-    of_lists = [shown[1 + 2 * n : 3 + 2 * n] for n in range(len(folders))] if has_lists else ()
+    of_lists = [shown[1 + 2 * n : 3 + 2 * n] for n in range(len(folders))]
     write_report(
         output_dir / "report.html",
         "Speaker verification: " + ", ".join(e.name for e in evaluations),
         evaluations,
-        shown[:1] if has_lists else shown,
+        shown[:1] if folders else shown,
         [*details, ("Date", datetime.date.today().isoformat())],
         training_log,
         of_lists,
@@ -76,14 +77,16 @@ def differences_of(evaluations):
 
     That of a system that is alone on its trials is empty.
     """
-    first, *others = evaluations
+    references = [
+        next(e for e in evaluations if same_trials(e.trials, evaluation.trials))
+        for evaluation in evaluations
+    ]
     found = {}
-    for evaluation in others:
-        same = [e for e in evaluations if same_trials(e.trials, evaluation.trials)]
-        if same[0] is not evaluation:
-            found[f"{evaluation.name} - {same[0].name}"] = difference(evaluation, same[0])
-        elif len(same) == 1:
-            found[f"{evaluation.name} - {first.name}"] = {}
+    for evaluation, reference in zip(evaluations[1:], references[1:], strict=True):
+        if reference is not evaluation:
+            found[f"{evaluation.name} - {reference.name}"] = difference(evaluation, reference)
+        elif sum(other is evaluation for other in references) == 1:
+            found[f"{evaluation.name} - {evaluations[0].name}"] = {}
     return found
 
 
