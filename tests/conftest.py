@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import logging
 import os
 import sys
 
@@ -30,6 +31,18 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_setup():
     # Again, because a test may be the first to import SpeechBrain.
     _let_hypothesis_meet_speechbrain()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol():
+    """Handlers that a script's logging leaves behind would write to a stream that is closed."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        return (yield)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _let_hypothesis_meet_speechbrain():
