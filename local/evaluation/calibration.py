@@ -116,7 +116,14 @@ def save(path, calibration):
 def load(path):
     """Reads the Calibration that `save` writes; an InputError says what is wrong with the file."""
     try:
-        content = json.loads(read_text(path))
+        return from_plain(json.loads(read_text(path)))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is no calibration: {error}") from error
+
+
+def from_plain(content):
+    """The Calibration in what JSON has of it; a ValueError says what is wrong."""
+    try:
         quality = checked_measures(content["quality"])
         weights, names = content["weights"], input_names(quality)
         if weights.keys() != set(names):
@@ -126,11 +133,12 @@ def load(path):
         offset, p_target = (_finite(name, content[name]) for name in ("offset", "p_target"))
         if not 0.0 < p_target < 1.0:
             raise ValueError(f"p_target: {p_target} is not between 0 and 1")
+        learnt_on = dict(content.get("learnt_on", {}))
     except KeyError as error:
-        raise InputError(f"{path}: is no calibration: {error} is missing") from error
-    except (InputError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: is no calibration: {error}") from error
-    return Calibration(weights, offset, p_target, quality, content.get("learnt_on", {}))
+        raise ValueError(f"{error} is missing") from error
+    except (InputError, TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+    return Calibration(weights, offset, p_target, quality, learnt_on)
 
 
 def _finite(name, value):

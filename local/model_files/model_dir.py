@@ -1,5 +1,6 @@
 """A model directory: writes a trained model with its configuration, and loads it again."""
 
+import hashlib
 import io
 import math
 import pickle
@@ -125,7 +126,7 @@ def load_model(model_dir):
     model : dict
         sample_rate, features, extractor; the path of their definition; and of the weights path,
         step, eer_percent, threshold and trials_digest, of which the last three are None where they
-        are not known.
+        are not known; digest, a text that all copies of this model share, also exported ones.
 
     Raises
     ------
@@ -156,7 +157,18 @@ def load_model(model_dir):
     record = {
         key: content.get(key) for key in ("step", "eer_percent", "threshold", "trials_digest")
     }
-    return model | {"path": path, "definition": definition} | record
+    digest = _digest(text, content["extractor"])
+    return model | {"path": path, "definition": definition, "digest": digest} | record
+
+
+def _digest(definition, state):
+    """Of all that decides embeddings: the text of a definition, and the weights."""
+    digest = hashlib.sha256(definition.encode())
+    for name in sorted(state):
+        tensor = state[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _try(model, path):
