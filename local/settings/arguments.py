@@ -38,41 +38,6 @@ def split_off(arguments, key, many=False):
     return rest, found.values
 
 
-def split_positional(arguments, flags):
-    """Separates what stands by itself, such as recordings, from options with one value each.
-
-    Arguments
-    ---------
-    arguments : list of str
-        Options are `--key VALUE` or `--key=VALUE`.
-    flags : sequence of str
-        Settings that are true or false; without a value they become `--flag=True`. SpeechBrain's
-        --noprogressbar has none, either.
-
-    Returns
-    -------
-    options, positional : list of str
-
-    Example
-    -------
-    >>> split_positional(["a.yaml", "--name", "anna", "1.wav", "--json", "2.wav"], ["json"])
-    (['--name', 'anna', '--json=True'], ['a.yaml', '1.wav', '2.wav'])
-    """
-    options, positional, left = [], [], list(reversed(arguments))
-    while left:
-        argument = left.pop()
-        if not argument.startswith("--"):
-            positional.append(argument)
-        elif "=" in argument or argument == "--noprogressbar":
-            options.append(argument)
-        elif argument[2:] in flags and left[-1:] not in (["True"], ["False"]):
-            options.append(f"{argument}=True")
-        else:
-            options += [argument, *left[-1:]]
-            del left[-1:]
-    return options, positional
-
-
 def without_usage(parse, arguments):
     """What a parser makes of arguments; its error, without pages of usage, as an InputError."""
     try:
