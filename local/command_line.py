@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import re
 import signal
 import sys
 import time
@@ -14,12 +13,14 @@ from local.atomic import read_text
 from local.errors import InputError, tell_torchrun
 from local.machine.signals import CTRL_C_STATUS, Stopped
 from local.settings.arguments import (
+    check_device,
     check_run_options,
     read_settings,
     split_off,
     split_settings,
     without_usage,
 )
+from local.settings.description import describe_settings
 from local.settings.rules import RULES, check
 
 # torchrun takes about this long to end the other processes when one has ended.
@@ -33,11 +34,9 @@ TERMINATED_STATUS = 128 + signal.SIGTERM
 _REFUSALS = (
     errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO,
 )  # fmt: skip
-# A setting in a YAML file: its key, its value and the comment after it.
-_SETTING = re.compile(r"^([a-z]\w*): *(.*?)(?: +# (.*))?$")
 
 
-def answer_help(doc, yaml_path):
+def answer_help(doc, yaml_path, has_run_options=True):
     """If the command line has -h or --help, prints what a script takes and ends the process.
 
     Scripts call it before the imports that take seconds.
@@ -48,6 +47,8 @@ def answer_help(doc, yaml_path):
         The script's docstring.
     yaml_path : str or Path
         Its hyperparameters, whose settings are listed if the command line names no other file.
+    has_run_options : bool
+        As for `load_hparams`.
     """
     arguments = sys.argv[1:]
     if not {"-h", "--help"} & set(arguments):
@@ -56,31 +57,13 @@ def answer_help(doc, yaml_path):
     path = Path(given[0] if given else yaml_path)
     print(f"{doc.strip()}\n\nSettings of {path.name}; each can be given as --key value:\n")
     print(describe_settings(path.read_text(encoding="utf-8")))
-    print(
-        "\nAlso --preset FILE (settings from that file, which the command line overrides) and"
-        "\nSpeechBrain's run options, for example --device cuda:0 or --noprogressbar."
-    )
+    print("\nAlso --preset FILE: settings from that file, which the command line overrides.")
+    if has_run_options:
+        print("SpeechBrain's run options, too, for example --device cuda:0 or --noprogressbar.")
     sys.exit(0)
 
 
-def describe_settings(text):
-    """The settings in the text of a YAML file that have plain values, one a line.
-
-    Example
-    -------
-    >>> print(describe_settings("seed: 1  # of everything random\\nmodel: !new:torch.nn.ReLU\\n"))
-      --seed 1                                   of everything random
-    """
-    lines = []
-    for line in text.splitlines():
-        match = _SETTING.match(line)
-        if match and match[2] and not match[2].startswith(("!new", "!name", "!apply")):
-            option = f"--{match[1]} {match[2]}"
-            lines.append(f"  {option:<42} {match[3] or ''}".rstrip())
-    return "\n".join(lines)
-
-
-def load_hparams(arguments, repeatable=()):
+def load_hparams(arguments, repeatable=(), has_run_options=True):
     """Reads the command line `FILE.yaml [--preset FILE.yaml] [--key value ...]`.
 
     A preset overrides the file, and the command line the preset. The last of several values of a
@@ -91,13 +74,16 @@ def load_hparams(arguments, repeatable=()):
     arguments : list of str
     repeatable : sequence of str
         Keys that may have several values, which then become a list.
+    has_run_options : bool
+        Whether SpeechBrain's options are taken, too. Without them it isn't imported, which takes
+        most of a second, and a setting `device` is checked here.
 
     Returns
     -------
     yaml_path : str
     hparams : dict
         The loaded hyperparameters, objects built.
-    run_opts : speechbrain.utils.run_opts.RunOptions
+    run_opts : speechbrain.utils.run_opts.RunOptions or None
     overrides : dict
         What the presets and the command line changed.
 
@@ -106,12 +92,8 @@ def load_hparams(arguments, repeatable=()):
     InputError
         If a file is missing or is not YAML, a key does not exist, or an option has no effect here.
     """
-    import speechbrain as sb
     from hyperpyyaml.core import recursive_update
 
-    # SpeechBrain warns in each run that it can't log pictures. The recipe logs none.
-    train_logger = logging.getLogger("speechbrain.utils.train_logger")
-    train_logger.addFilter(lambda record: "torchvision" not in record.getMessage())
     arguments, presets = split_off(arguments, "preset")
     if not arguments or arguments[0].startswith("-"):
         raise InputError("the first argument has to be the YAML file of hyperparameters; see -h")
@@ -119,16 +101,15 @@ def load_hparams(arguments, repeatable=()):
     text = read_text(yaml_path)
     defaults = read_settings(text, yaml_path)
     given, options = split_settings(options, defaults, repeatable)
-    # SpeechBrain's own options; what it doesn't know either is an unknown setting.
-    _, run_opts, unknown = without_usage(sb.parse_arguments, [yaml_path, *options])
-    check_run_options(run_opts)
+    run_opts, unknown = None, [option.removeprefix("--").partition("=")[0] for option in options]
+    if has_run_options:
+        run_opts, unknown = _run_options(yaml_path, options)
     overrides = {}
     for path in presets:
         recursive_update(overrides, read_settings(read_text(path), path))
     for name, value in given:
         recursive_update(overrides, {name: value})
-    names = [line.partition(":")[0] for line in unknown.splitlines()]
-    for name in [*overrides, *names]:
+    for name in [*overrides, *unknown]:
         if name not in defaults:
             similar = get_close_matches(name, defaults, 1)
             hint = "".join(f" (do you mean {key}?)" for key in similar)
@@ -137,7 +118,20 @@ def load_hparams(arguments, repeatable=()):
     hparams = _build(yaml_path, text, overrides)
     # Once more: a !ref may have brought another value.
     check({name: hparams[name] for name in RULES if name in hparams}, {})
+    check_device(hparams.get("device"))
     return yaml_path, hparams, run_opts, overrides
+
+
+def _run_options(yaml_path, options):
+    """SpeechBrain's options, and the names of those that it doesn't know either."""
+    import speechbrain as sb
+
+    # SpeechBrain warns in each run that it can't log pictures. The recipe logs none.
+    train_logger = logging.getLogger("speechbrain.utils.train_logger")
+    train_logger.addFilter(lambda record: "torchvision" not in record.getMessage())
+    _, run_opts, unknown = without_usage(sb.parse_arguments, [yaml_path, *options])
+    check_run_options(run_opts)
+    return run_opts, [line.partition(":")[0] for line in unknown.splitlines()]
 
 
 def _build(yaml_path, text, overrides):

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tqdm import tqdm
 
 from local.data.chunks import pad_waveforms
@@ -224,9 +223,9 @@ def embed_batches(features, extractor, loader, device, precision, progress, is_o
     """
     features.to(device).eval()
     extractor.to(device).eval()
-    kind, dtype = torch.device(device).type, AMPConfig.from_name(precision).dtype
+    kind, is_half = torch.device(device).type, precision == "bf16"
     hidden = not progress or processes.rank() > 0
-    with TorchAutocast(device_type=kind, dtype=dtype):
+    with torch.autocast(kind, torch.bfloat16, enabled=is_half):
         for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
             if is_over():
                 break

@@ -15,7 +15,6 @@ import numpy as np
 from local.atomic import read_text
 from local.errors import InputError
 from local.evaluation.cllr import cllr
-from local.evaluation.logistic_regression import fit_llrs
 from local.evaluation.summary import count, write_json
 from local.scoring.quality import checked_measures, input_names, trial_inputs
 from local.scoring.score_files import write_scores
@@ -61,6 +60,8 @@ def fit(inputs, is_client, p_target, quality=(), scores_path=None):
     >>> apply(calibration, scores[1:3]).round(6)  # log(1/3 / 2/3), log(2/3 / 1/3)
     array([-0.693147,  0.693147])
     """
+    from local.evaluation.logistic_regression import fit_llrs  # here, as scipy takes a moment
+
     weights, offset = fit_llrs(inputs, is_client, p_target)
     weights = dict(zip(input_names(quality), weights.tolist(), strict=True))
     calibration = Calibration(weights, offset, p_target, tuple(quality), {})

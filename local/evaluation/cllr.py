@@ -6,7 +6,6 @@ of speaker detection", Computer Speech and Language 20 (2006).
 """
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from local.evaluation.metrics import DetectionCurve
 
@@ -56,6 +55,8 @@ def convex_hull(curve):
     >>> hull.false_alarm.tolist(), hull.miss.tolist()
     ([1.0, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 1.0])
     """
+    from scipy.optimize import isotonic_regression  # here, because the import takes a moment
+
     clients, impostors = np.diff(curve.miss), -np.diff(curve.false_alarm)
     weights = clients + impostors
     # A trial that a draw of the speakers leaves out makes a step of no length.

@@ -11,7 +11,6 @@ Trials with equal scores change sides together. Rates are fractions from 0 to 1,
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logit
 
 
 class DetectionCurve(NamedTuple):
@@ -183,7 +182,7 @@ def bayes_threshold(p_target, c_miss=1.0, c_false_alarm=1.0):
     4.59512
     """
     _check_costs(p_target, c_miss, c_false_alarm)
-    return float(np.log(c_false_alarm / c_miss) - logit(p_target))
+    return float(np.log(c_false_alarm / c_miss * (1.0 - p_target) / p_target))
 
 
 def _normalised_costs(miss, false_alarm, p_target, c_miss, c_false_alarm):

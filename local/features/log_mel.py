@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import torch
-from speechbrain.utils.autocast import fwd_default_precision
 
 from local.features.vad import check_limits, leave_out, loud_frames
 from local.models.padding import Padding
+from local.models.precision import in_float32
 
 # Utterances at once on a CPU, few enough for the processor's cache to hold what is computed.
 CPU_BLOCK = 8
@@ -148,7 +148,7 @@ class LogMel(torch.nn.Module):
         """The smallest number of samples with this number of frames."""
         return (num_frames - 1) * self.hop + self.fft_size
 
-    @fwd_default_precision
+    @in_float32
     def forward(self, waveforms, lengths=None):
         """Computes the features of a batch.
 
@@ -176,6 +176,10 @@ class LogMel(torch.nn.Module):
             log_mel, num_frames = leave_out(log_mel, num_frames, is_kept)
         padding = None if lengths is None else Padding(num_frames, log_mel.shape[1])
         return self._normalize(log_mel.to(self.window.dtype), padding), num_frames
+
+    def num_loud_frames(self, waveforms, lengths):
+        """Frames of each utterance that a vad keeps, (batch,), whether or not this one does."""
+        return loud_frames(*self.log_mel(waveforms, lengths), *self.vad_limits).sum(dim=1)
 
     def log_mel(self, waveforms, lengths=None):
         """The features before normalisation; after the end of an utterance they have no meaning.

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
-from speechbrain.utils import distributed as sb_distributed
 from torch import distributed
 
 from local.errors import InputError
@@ -39,7 +38,9 @@ def join_processes(run_opts, timeout_minutes=5.0):
     InputError
         If there are more processes than GPUs, or several that torchrun did not start.
     """
-    device = run_opts.device or sb_distributed.infer_device()
+    from speechbrain.utils.distributed import infer_device  # here, as it takes most of a second
+
+    device = run_opts.device or infer_device()
     if "RANK" not in os.environ:
         _refuse_srun_alone()
         return _with(run_opts, device=device)
@@ -95,12 +96,12 @@ def _refuse_srun_alone():
 
 def rank():
     """The number of this process, from 0."""
-    return distributed.get_rank() if sb_distributed.is_distributed_initialized() else 0
+    return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def num_processes():
     """How many work together, on all machines."""
-    return distributed.get_world_size() if sb_distributed.is_distributed_initialized() else 1
+    return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def num_local():

@@ -1,8 +1,9 @@
 """The speaker embedding extractor: features to embeddings, apart from the classifier."""
 
 import torch
-from speechbrain.utils.autocast import fwd_default_precision
 from torch import nn
+
+from local.models.precision import in_float32
 
 
 class EmbeddingHead(nn.Module):
@@ -109,7 +110,7 @@ class EmbeddingExtractor(nn.Module):
         states, num_states = self.front_end(features, lengths)
         return self.embed_states(states, num_states)
 
-    @fwd_default_precision
+    @in_float32
     def embed_states(self, states, num_states=None):
         """(batch, states, values), (batch,) states or None -> (batch, embedding_size)."""
         return self.head(self.pooling(states, num_states))
@@ -156,7 +157,7 @@ class SpeakerClassifier(nn.Module):
         nn.init.xavier_uniform_(directions.view(-1, embedding_size))
         self.directions = nn.Parameter(directions)
 
-    @fwd_default_precision
+    @in_float32
     def forward(self, embeddings):
         """(batch, embedding_size) -> cosines: (batch, num_speakers)."""
         unit = nn.functional.normalize(self.projection(embeddings))

@@ -1,10 +1,10 @@
-"""SpeechBrain's networks as front ends, up to their states: our poolings and embeddings follow."""
+"""SpeechBrain's networks as front ends, up to their states: our poolings and embeddings follow.
+
+Each imports what it needs of SpeechBrain when it is made, as that takes most of a second, which
+other front ends need not wait for.
+"""
 
 import torch
-from speechbrain.lobes.models.ECAPA_TDNN import SERes2NetBlock, TDNNBlock
-from speechbrain.lobes.models.ResNet import ResNet
-from speechbrain.lobes.models.Xvector import Xvector
-from speechbrain.nnet.CNN import Conv1d
 from torch import nn
 
 from local.models.vgg import vgg_channels
@@ -59,6 +59,8 @@ class ResNet34(LibraryFrontEnd):
     """
 
     def __init__(self, width=256, num_features=80):
+        from speechbrain.lobes.models.ResNet import ResNet
+
         super().__init__()
         network = ResNet(num_features, channels=vgg_channels(4, width), lin_neurons=1)
         self.layers = nn.Sequential(
@@ -95,6 +97,8 @@ class Ecapa(LibraryFrontEnd):
     """
 
     def __init__(self, width=512, num_features=80):
+        from speechbrain.lobes.models.ECAPA_TDNN import SERes2NetBlock, TDNNBlock
+
         super().__init__()
         if width < 8 or width % 8:
             raise ValueError(f"width {width} of ecapa is no multiple of 8, its groups of channels")
@@ -134,6 +138,8 @@ class XVector(LibraryFrontEnd):
     """
 
     def __init__(self, width=512, num_features=80):
+        from speechbrain.lobes.models.Xvector import Xvector
+
         super().__init__()
         self.output_size = 3 * width
         self.frames_per_state = 1
@@ -162,6 +168,8 @@ def pad_with_zeros(network):
 
     They would reflect the signal at its ends, which fails for less than five frames.
     """
+    from speechbrain.nnet.CNN import Conv1d
+
     for module in network.modules():
         if isinstance(module, Conv1d):
             module.padding_mode = "constant"

@@ -7,7 +7,6 @@ to (batch, output_size). The padding behind an utterance's last state changes no
 import math
 
 import torch
-from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling
 from torch import nn
 
 from local.models.padding import length_mask
@@ -63,12 +62,13 @@ class AttentiveStatistics(nn.Module):
 
     Example
     -------
-    >>> pooling = AttentiveStatistics(320)
-    >>> pooling(torch.rand(2, 22, 320)).shape
+    >>> AttentiveStatistics(320)(torch.rand(2, 22, 320)).shape
     torch.Size([2, 640])
     """
 
     def __init__(self, input_size, attention_size=128):
+        from speechbrain.lobes.models.ECAPA_TDNN import AttentiveStatisticsPooling  # takes a second
+
         super().__init__()
         self.output_size = 2 * input_size
         self.pooling = AttentiveStatisticsPooling(input_size, attention_size)

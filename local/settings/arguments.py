@@ -38,6 +38,39 @@ def split_off(arguments, key, many=False):
     return rest, found.values
 
 
+def split_paths(arguments, flags=()):
+    """Separates what stands by itself, behind the YAML file, from options, each with one value.
+
+    Arguments
+    ---------
+    arguments : list of str
+    flags : sequence of str
+        Settings that are true or not: `--json` is the same as `--json True`.
+
+    Returns
+    -------
+    rest, paths : list of str
+
+    Example
+    -------
+    >>> split_paths(["a.yaml", "1.wav", "--json", "--device", "cpu", "2.wav"], flags=["json"])
+    (['a.yaml', '--json', 'True', '--device', 'cpu'], ['1.wav', '2.wav'])
+    """
+    rest, paths, waiting = arguments[:1], [], arguments[1:]
+    while waiting:
+        option = waiting.pop(0)
+        if not option.startswith("--"):
+            paths.append(option)
+            continue
+        rest.append(option)
+        if option[2:] in flags and waiting[:1] not in (["True"], ["False"]):
+            rest.append("True")
+        elif "=" not in option:
+            rest += waiting[:1]
+            del waiting[:1]
+    return rest, paths
+
+
 def without_usage(parse, arguments):
     """What a parser makes of arguments; its error, without pages of usage, as an InputError."""
     try:
@@ -166,12 +199,17 @@ def check_run_options(run_opts):
     """Raises an InputError if one of SpeechBrain's options has no effect, or no such device."""
     if "nonfinite_patience" in run_opts.overridden_args:
         raise InputError("--nonfinite_patience: training ends at the first loss that is not finite")
-    if run_opts.device is None:
+    check_device(run_opts.device)
+
+
+def check_device(name):
+    """Raises an InputError if torch has no device of this name; None is any."""
+    if name is None:
         return
     import torch
 
     try:
-        device = torch.device(run_opts.device)
+        device = torch.device(name)
         if device.type == "cuda":  # without a context on the GPU, which another process may take
             is_there = (device.index or 0) < torch.cuda.device_count()
         else:
@@ -180,7 +218,7 @@ def check_run_options(run_opts):
         is_there = False
     if not is_there:
         raise InputError(
-            f"--device {run_opts.device}: there is no such device here; cpu always works "
+            f"--device {name}: there is no such device here; cpu always works "
             f"(GPUs that torch can use: {torch.cuda.device_count()})"
         )
 
