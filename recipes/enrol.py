@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from local import command_line
 
 if __name__ == "__main__":
-    command_line.answer_help(__doc__, ROOT / "hparams" / "enrol.yaml")
+    command_line.answer_help(__doc__, ROOT / "hparams" / "enrol.yaml", has_run_options=False)
 
 import logging
 
@@ -32,9 +32,8 @@ from local.embeddings.recordings import embed_recordings
 from local.errors import InputError, Problems
 from local.lists.enrolment import read_models
 from local.lists.file_lists import MAX_SHOWN, Recordings, find_recordings
-from local.machine import processes
 from local.model_files.model_dir import load_model
-from local.settings.arguments import as_tuple, split_positional
+from local.settings.arguments import as_tuple, split_paths
 
 
 def find(name, models_path, sources, problems):
@@ -70,22 +69,21 @@ def find_many(path):
     return Recordings(list(owners), list(owners), places), owners
 
 
-def embed(hparams, model, recordings, run_opts, problems):
+def embed(hparams, model, recordings, problems):
     """The embeddings of recordings: see `embed_recordings`."""
-    settings = hparams["precision"], hparams["batch_seconds"], hparams["num_workers"]
-    computation = Computation(run_opts.device, *settings, not run_opts.noprogressbar)
+    settings = (hparams[name] for name in ("device", "precision", "batch_seconds", "num_workers"))
+    computation = Computation(*settings, progress=True)
     return embed_recordings(model, recordings, hparams["data_dir"], computation, problems)
 
 
-def enrol(hparams, sources, run_opts):
+def enrol(hparams, sources):
     """Embeds recordings, adds them to the people, and returns the Problems of those that failed."""
     problems = Problems(MAX_SHOWN)
     recordings, owners = find(hparams["name"], hparams["enrol_models"], sources, problems)
     model = load_model(hparams["model_dir"])
     with changing(hparams["people"], model):
         pass  # what is wrong with the file shows before the work
-    model["extractor"].fold()
-    ids, embeddings = embed(hparams, model, recordings, run_opts, problems)
+    ids, embeddings = embed(hparams, model, recordings, problems)
     names = [owners[identity] for identity in ids]
     for name in dict.fromkeys(owners.values()):
         if name not in names:
@@ -120,15 +118,15 @@ def remove(path, names):
 def main(arguments):
     """Enrols people, lists them, or removes some."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options, positional = split_positional(arguments, ["replace", "list"])
-    _, hparams, run_opts, _ = command_line.load_hparams([*positional[:1], *options], ["remove"])
+    arguments, paths = split_paths(arguments, ["replace", "list"])
+    _, hparams, _, _ = command_line.load_hparams(arguments, ["remove"], has_run_options=False)
     if hparams["list"]:
         people = read_people(hparams["people"])
         show(hparams["people"], people, people.names)
     elif hparams["remove"]:
         remove(hparams["people"], as_tuple(hparams["remove"]))
     else:
-        problems = enrol(hparams, positional[1:], processes.join_processes(run_opts))
+        problems = enrol(hparams, paths)
         if problems:
             print(f"{len(problems)} failed:", file=sys.stderr)
         problems.raise_if_any()

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from local import command_line
 
 if __name__ == "__main__":
-    command_line.answer_help(__doc__, ROOT / "hparams" / "recognise.yaml")
+    command_line.answer_help(__doc__, ROOT / "hparams" / "recognise.yaml", has_run_options=False)
 
 import json
 import logging
@@ -35,10 +35,9 @@ from local.evaluation.decision import read_decision
 from local.evaluation.open_set import open_set_figures
 from local.evaluation.speakers import read_speakers
 from local.lists.file_lists import MAX_SHOWN, find_recordings
-from local.machine import processes
 from local.model_files.model_dir import load_model
 from local.scoring.identification import nearest, prior_of_each
-from local.settings.arguments import split_positional
+from local.settings.arguments import split_paths
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ def figure_lines(figures):
         yield f"{TITLES[key]:<28}{f'{value:.3f}' if isinstance(value, float) else value:>8}{unit}"
 
 
-def recognise(hparams, sources, run_opts):
+def recognise(hparams, sources):
     """Answers for all recordings, prints the answers, and returns the Problems of the others."""
     if not sources:
         raise InputError("give recordings, or a folder or list of them")
@@ -129,9 +128,8 @@ def recognise(hparams, sources, run_opts):
     threshold = choose_threshold(
         hparams["threshold"], decision, hparams["p_target"], len(people.names)
     )
-    model["extractor"].fold()
-    settings = hparams["precision"], hparams["batch_seconds"], hparams["num_workers"]
-    computation = Computation(run_opts.device, *settings, not run_opts.noprogressbar)
+    settings = (hparams[name] for name in ("device", "precision", "batch_seconds", "num_workers"))
+    computation = Computation(*settings, progress=True)
     ids, tests = embed_recordings(model, recordings, hparams["data_dir"], computation, problems)
     if ids:
         people.check_size(tests)
@@ -159,9 +157,9 @@ def show(content, as_json):
 def main(arguments):
     """Says who speaks in recordings."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options, positional = split_positional(arguments, ["json"])
-    _, hparams, run_opts, _ = command_line.load_hparams([*positional[:1], *options])
-    problems = recognise(hparams, positional[1:], processes.join_processes(run_opts))
+    arguments, paths = split_paths(arguments, ["json"])
+    _, hparams, _, _ = command_line.load_hparams(arguments, has_run_options=False)
+    problems = recognise(hparams, paths)
     if problems:
         print(f"{len(problems)} failed:", file=sys.stderr)
     problems.raise_if_any()

@@ -147,7 +147,8 @@ def _read(path):
     names = names.tolist()
     if len(set(names)) < len(names) or not all(map(is_name, names)):
         raise ValueError("a name is there twice, or is none")
-    embeddings = embeddings.astype(np.float32)
+    with np.errstate(over="ignore"):
+        embeddings = embeddings.astype(np.float32)
     if not np.isfinite(embeddings).all() or not embeddings.any(axis=1).all():
         raise ValueError("an embedding is zero or not finite")
     if (num_utterances < 1).any():

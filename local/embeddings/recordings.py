@@ -10,17 +10,22 @@ from local.data.manifests import prepare_recordings
 from local.embeddings.kept import embed_kept, failures_of
 
 
+# A bar for fewer is gone before it is read.
+MIN_WITH_PROGRESS = 100
+
+
 def embed_recordings(model, recordings, data_dir, computation, problems):
     """Embeds recordings, and goes on without those that can't be used.
 
     Arguments
     ---------
     model : dict
-        From `local.model_files.model_dir.load_model`.
+        From `local.model_files.model_dir.load_model`; folded here.
     recordings : local.lists.file_lists.Recordings
     data_dir : str or Path
         Where the paths of lists are looked up.
     computation : local.embeddings.kept.Computation
+        A bar shows the progress of many recordings only.
     problems : local.errors.Problems
         Gets what is wrong with the others: missing, damaged, empty, or digital silence.
 
@@ -29,13 +34,14 @@ def embed_recordings(model, recordings, data_dir, computation, problems):
     ids : list of str
         Of those that are embedded, in their order.
     embeddings : np.ndarray
-        float32 (len(ids), embedding_size); (0, 0) if there are none.
+        float32 (len(ids), embedding_size); of no width if there are none.
     """
+    model["extractor"].fold()
+    progress = computation.progress and len(recordings.ids) >= MIN_WITH_PROGRESS
+    computation = computation._replace(progress=progress)
     with tempfile.TemporaryDirectory() as name:
         path, rate = Path(name) / "recordings.csv", model["sample_rate"]
-        manifest = prepare_recordings(
-            recordings, data_dir, path, problems, rate, computation.progress
-        )
+        manifest = prepare_recordings(recordings, data_dir, path, problems, rate, progress)
         if not manifest.num_utterances:
             return [], np.zeros((0, 0), np.float32)
         embedded = embed_kept(model, path, Path(name), computation)

@@ -48,7 +48,9 @@ def test_the_answer_is_the_most_probable_one(p_known, num_people):
     assert threshold == pytest.approx(
         (8 + np.log(num_people) + np.log((1 - p_known) / p_known)) / 20
     )
-    scores = np.random.default_rng(0).uniform(-0.5, 1.0, (500, num_people)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0, 1.2, (500, 1)) - rng.exponential(0.3, (500, num_people))
+    scores = scores.astype(np.float32)
     # Bayes: nobody, or one of the people, of whom each shares the prior.
     likelihoods = np.exp(decision.llrs(scores.ravel()).reshape(scores.shape).astype(float))
     posteriors = np.column_stack([np.full(500, 1 - p_known), p_known / num_people * likelihoods])
