@@ -33,7 +33,6 @@ from local.embeddings.recordings import embed_recordings
 from local.errors import InputError, Problems
 from local.evaluation.decision import read_decision
 from local.evaluation.open_set import open_set_figures
-from local.evaluation.speakers import read_speakers
 from local.lists.file_lists import MAX_SHOWN, find_recordings
 from local.model_files.model_dir import load_model
 from local.scoring.identification import nearest, prior_of_each
@@ -100,6 +99,8 @@ def line(answer, has_threshold):
 
 def measure(speakers_path, ids, people, rows, scores, threshold):
     """The figures of `open_set_figures`, by a file that says who speaks."""
+    from local.evaluation.speakers import read_speakers  # here, as few need it, and it needs SciPy
+
     speakers = read_speakers(speakers_path, ids)
     known = set(people.names)
     pairs = zip(rows[:, 0], speakers, strict=True)

@@ -9,7 +9,6 @@ from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_recordings
 from local.embeddings.kept import embed_kept, failures_of
 
-
 # A bar for fewer is gone before it is read.
 MIN_WITH_PROGRESS = 100
 
