@@ -19,6 +19,7 @@ import torch
 from exports import make_model_dir
 from original_network import OriginalNetwork, checkpoint_of
 
+from local.embeddings.people import read_people
 from local.evaluation import calibration
 from local.export.model_card import read_results, training_settings
 from local.export.trained import read_settings, read_trained
@@ -68,6 +69,11 @@ class ModelDir:
         self.add("b.pickle", pickle.dumps(features, 2))
         with open(self.folder / "c.npy", "wb") as file:
             np.save(file, features.T)
+        names, counts = np.array(["anna", "boris"]), np.array([3, 1])
+        np.savez(
+            self.folder / "people.npz",
+            **{"names": names, "embeddings": features[:2], "num_utterances": counts, "model": "ab"},
+        )
         self.paths = {path.name: path for path in top.glob("*/*")}
         self.sound = {name: path.read_bytes() for name, path in self.paths.items()}
         for name in self.sound:
@@ -91,6 +97,9 @@ class ModelDir:
             convert(path, self.folder / "converted")
         elif name == "calibration.json":
             calibration.load(path)
+        elif name == "people.npz":
+            people = read_people(path)
+            assert all(map(str.isprintable, people.names)) and np.isfinite(people.embeddings).all()
         elif name == "metrics.json":
             read_results(self.folder, path)
         else:
