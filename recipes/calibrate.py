@@ -6,7 +6,8 @@
     python recipes/verify.py hparams/verify.yaml --calibration dev/calibration.json ...
 
 The first command writes the calibration, the second applies it. With --held_out_share 0.5, half of
-the speakers are kept apart, and the calibration is measured on their trials.
+the speakers are kept apart, and the calibration is measured on their trials. With
+--keep_calibration True --model_dir DIR, the model decides by it (recipes/compare.py).
 """
 
 import sys
@@ -28,6 +29,7 @@ import numpy as np
 from local.atomic import locked
 from local.errors import InputError
 from local.evaluation import calibration
+from local.evaluation.decision import of_calibration, write_decision
 from local.evaluation.speakers import CONNECTED, find_speakers
 from local.evaluation.summary import DEFAULT_COSTS, number_text, summarise, summary_rows
 from local.scoring.quality import checked_measures, read_quality, trial_inputs
@@ -35,6 +37,8 @@ from local.scoring.score_files import read_scores, write_scores
 from local.scoring.trial_scores import QUALITY_FILE, refuse_folder
 
 logger = logging.getLogger(__name__)
+
+MAX_COSINE = 1.001  # with what rounding may add
 
 
 def check_settings(hparams):
@@ -45,6 +49,8 @@ def check_settings(hparams):
         )
     if hparams["held_out_file"] and not hparams["held_out_share"]:
         raise InputError("held_out_file needs a held_out_share above 0: no trials are held out")
+    if hparams["keep_calibration"] and not hparams["model_dir"]:
+        raise InputError("keep_calibration needs --model_dir, the model whose scores these are")
 
 
 def find_paths(hparams):
@@ -128,6 +134,17 @@ def compare(name, is_client, scores, llrs, p_target):
     return "\n".join(lines)
 
 
+def keep(model_dir, learnt, scores, scores_path):
+    """Has a model decide by what was learnt; returns the path of the file that says so."""
+    from local.model_files.model_dir import load_model  # here, as torch takes a second
+
+    if not np.abs(scores).max() <= MAX_COSINE:
+        raise InputError(
+            f"{scores_path}: has scores that are no cosines: a model decides by these alone"
+        )
+    return write_decision(load_model(model_dir), of_calibration(learnt))
+
+
 def print_results(learnt, tables, out, held_out_path):
     """Prints the calibration, the figures with and without it, its path and how to apply it."""
     print(f"\n\nCalibration learnt at p_target {learnt.p_target}:")
@@ -170,6 +187,8 @@ def main(arguments):
             write_scores(held_out_path, trials.subset(held_out), llrs[held_out])
         calibration.save(out, learnt)
     print_results(learnt, tables, out, held_out_path)
+    if hparams["keep_calibration"]:
+        print(f"Decides:     {keep(hparams['model_dir'], learnt, scores, scores_path)}")
 
 
 if __name__ == "__main__":

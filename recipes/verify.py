@@ -11,7 +11,8 @@
 
 Each utterance is embedded once; after an interruption, the same command goes on. With --scores,
 nothing is embedded: score files give figures, pictures and a report in seconds, and several files
-are compared. --keep_embeddings True keeps embeddings for the next run with this setting.
+are compared. --keep_embeddings True keeps embeddings for the next run with this setting, and
+--keep_calibration True has the model decide (recipes/compare.py) as these trials say it should.
 """
 
 import sys
@@ -37,6 +38,7 @@ from local.embeddings.shards import removing
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.conditions import Grouping
+from local.evaluation.decision import of_calibration, of_trials, write_decision
 from local.evaluation.evaluate import Evaluator
 from local.evaluation.summary import Costs
 from local.lists.speaker_table import read_speaker_table
@@ -73,11 +75,8 @@ def load(model_dir, is_default):
 def prepare(hparams, sample_rate, output_dir, progress):
     """Reads the trials, checks their audio, and writes the manifests of utterances, cohort, crops.
 
-    Returns
-    -------
-    trial_lists : local.scoring.trial_lists.TrialLists
-    crop_counts : np.ndarray or None
-        The number of crops of each utterance, if there are any.
+    Returns the local.scoring.trial_lists.TrialLists and, if there are crops, the number of them of
+    each utterance.
     """
     pairs = hparams["valid_clients"], hparams["valid_impostors"]
     trial_lists = read_trial_lists(hparams["trials"], *pairs, hparams["enrol_models"], output_dir)
@@ -117,12 +116,8 @@ def embed(hparams, model, manifest_path, run_opts, places=None):
 def score(hparams, model, output_dir, run_opts):
     """Scores the trials, and writes the scores.
 
-    Returns
-    -------
-    systems : list of TrialScores
-        For each list of trials; empty but in the first process.
-    folders : list of Path
-        Where the results on each list are.
+    Returns, for each list of trials, its TrialScores (none but in the first process), and the Path
+    of the folder of its results.
     """
     trial_lists, crop_counts = processes.on_first(
         lambda: prepare(hparams, model["sample_rate"], output_dir, not run_opts.noprogressbar)
@@ -181,17 +176,20 @@ def check_settings(hparams, output_dir):
             raise InputError("calibration: it is for the scores of one system, not of several")
         if Path(path).resolve() == (output_dir / "llrs.txt").resolve():
             raise InputError(f"{path}: would be replaced; give another --output_dir")
+    others = system_of(hparams).needs_cohort(), hparams["num_crops"], hparams["enrol_models"]
+    others += hparams["scores"], hparams["trials"][1:]
+    if hparams["keep_calibration"] and any(others):
+        raise InputError(
+            "keep_calibration: a model decides by the cosine of two whole recordings: give it with "
+            "one list, without PLDA, normalisation, mean subtraction, crops and enrol_models. For "
+            "score files, recipes/calibrate.py has it, too"
+        )
 
 
 def scored_systems(hparams, has_default_model, output_dir, run_opts):
-    """The systems to evaluate, and where they are from.
+    """The systems to evaluate and their folders, as from `score`, and where they are from.
 
-    Returns
-    -------
-    systems, folders
-        As from `score`.
-    details : list of tuple
-        (name, value) rows for the report.
+    That is a list of (name, value) rows for the report.
     """
     paths = hparams["scores"]
     if paths:
@@ -224,6 +222,9 @@ def evaluate(hparams, evaluator, learnt, scored, output_dir, has_default_model):
     training_log = Path(hparams["model_dir"]) / "train_log.txt" if has_model else None
     outputs = output_dir, evaluations, evaluator.costs, details, training_log, folders
     print(format_results(output_dir, evaluations, write_outputs(*outputs)))
+    if hparams["keep_calibration"]:
+        decision = of_calibration(learnt) if learnt else of_trials(scored[0][0], folders[0])
+        print(f"Decision: {write_decision(load_model(hparams['model_dir']), decision)}")
 
 
 def main(arguments):

@@ -1,53 +1,105 @@
-"""Recordings that a user names to their embeddings, without files that stay."""
+"""Some recordings to embeddings in memory, each with what speaks against trusting its scores."""
 
+import os
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_recordings
-from local.embeddings.kept import embed_kept, failures_of
+from local.embeddings.embed import (
+    WholeUtterances,
+    batch_loader,
+    batches_by_length,
+    embed_batches,
+)
+from local.embeddings.levels import CONSTANT, DESCRIPTIONS, FINE
 
-# A bar for fewer is gone before it is read.
-MIN_WITH_PROGRESS = 100
+# Of speech; below it, verification makes many more errors.
+SHORT_SECONDS = 2.0
 
 
-def embed_recordings(model, recordings, data_dir, computation, problems):
-    """Embeds recordings, and goes on without those that can't be used.
+class EmbeddedRecordings(NamedTuple):
+    """Those recordings that could be embedded, in the order in which they were given."""
+
+    names: list  # the paths, as they were given
+    embeddings: np.ndarray  # float32 (num_recordings, embedding_size)
+    seconds: list  # of speech, as an energy-based voice activity detector finds it
+    cautions: list  # of a list of str for each: why its scores are less sure than others
+
+
+def embed_recordings(model, paths, device, problems, batch_seconds=60.0):
+    """Embeds recordings of any length, rate and number of channels, each once.
+
+    The embeddings are those of verification with the same `batch_seconds`.
 
     Arguments
     ---------
     model : dict
-        From `local.model_files.model_dir.load_model`; folded here.
-    recordings : local.lists.file_lists.Recordings
-    data_dir : str or Path
-        Where the paths of lists are looked up.
-    computation : local.embeddings.kept.Computation
-        A bar shows the progress of many recordings only.
+        From `local.model_files.model_dir.load_model`; its extractor is folded here.
+    paths : list of str
+        Of recordings or their parts, as in lists: `call.wav`, `anna/1`, `call.wav#t=1.5,4`.
+    device : str
     problems : local.errors.Problems
-        Gets what is wrong with the others: missing, damaged, empty, or digital silence.
+        Gets what is wrong with those that are left out: can't be read, silence, given twice.
+    batch_seconds : float
+        Of audio embedded at once.
 
     Returns
     -------
-    ids : list of str
-        Of those that are embedded, in their order.
-    embeddings : np.ndarray
-        float32 (len(ids), embedding_size); of no width if there are none.
+    embedded : EmbeddedRecordings
     """
-    model["extractor"].fold()
-    progress = computation.progress and len(recordings.ids) >= MIN_WITH_PROGRESS
-    computation = computation._replace(progress=progress)
-    with tempfile.TemporaryDirectory() as name:
-        path, rate = Path(name) / "recordings.csv", model["sample_rate"]
-        manifest = prepare_recordings(recordings, data_dir, path, problems, rate, progress)
-        if not manifest.num_utterances:
-            return [], np.zeros((0, 0), np.float32)
-        embedded = embed_kept(model, path, Path(name), computation)
-        ids = [row["ID"] for row in read_manifest(path)]
-        places = dict(zip(recordings.ids, recordings.places, strict=True))
-        failures = failures_of(embedded, path)
-        for row, problem in failures.items():
-            problems.add(*places[ids[row]], problem)
-    sound = [row for row in range(len(ids)) if row not in failures]
-    return [ids[row] for row in sound], np.array(embedded.embeddings[sound])
+    dataset, names = _found(paths, model["sample_rate"], problems)
+    features, extractor = model["features"], model["extractor"].fold()
+    loader = batch_loader(dataset, batches_by_length(dataset.durations(), batch_seconds))
+    found = {}
+    for batch, rows in embed_batches(features, extractor, loader, device, "fp32", progress=False):
+        for row, problem in batch.failures:
+            problems.add(names[row], None, problem)
+        seconds = _speech_seconds(model, batch, device) if batch.indices else []
+        for values in zip(batch.indices, rows.numpy(), seconds, batch.levels, strict=True):
+            found[values[0]] = values[1:]
+    for row, (*_, level) in list(found.items()):
+        if level == CONSTANT:
+            problems.add(names[row], None, f"is {DESCRIPTIONS[level]}")
+            del found[row]
+    kept = sorted(found)
+    embeddings, seconds, levels = zip(*map(found.get, kept), strict=True) if kept else ([],) * 3
+    cautions = [_cautions(*facts) for facts in zip(seconds, levels, strict=True)]
+    return EmbeddedRecordings(
+        [names[row] for row in kept], np.array(embeddings), list(seconds), cautions
+    )
+
+
+def _found(paths, sample_rate, problems):
+    """The WholeUtterances of what is sound and given for the first time, and their paths."""
+    absolute = {}
+    for path in paths:
+        if absolute.setdefault(os.path.realpath(path), path) is not path:
+            problems.add(path, None, "is given twice")
+    names = list(absolute.values())
+    places = [(name, None) for name in names]
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = Path(folder) / "recordings.csv"
+        recordings = names, list(absolute), places
+        prepare_recordings(recordings, "/", manifest, problems, sample_rate, progress=False)
+        names = [row["ID"] for row in read_manifest(manifest)]
+        return WholeUtterances(manifest, sample_rate, keep_going=True), names
+
+
+def _speech_seconds(model, batch, device):
+    features = model["features"]
+    num_frames = features.num_loud_frames(batch.waveforms.to(device), batch.lengths.to(device))
+    return (num_frames * features.hop / model["sample_rate"]).tolist()
+
+
+def _cautions(seconds, level):
+    found = [] if level == FINE else [f"is {DESCRIPTIONS[level]}"]
+    if seconds < SHORT_SECONDS:
+        found.append(
+            f"has {seconds:.2f} s of speech: with less than {SHORT_SECONDS:g} s, scores are much "
+            "less sure"
+        )
+    return found

@@ -25,9 +25,12 @@ from local.evaluation import calibration as calibrations
 from local.evaluation.calibration import Calibration
 from local.evaluation.metrics import bayes_threshold
 from local.evaluation.summary import write_json
+from local.scoring.trial_scores import SCORE_FILE
 
 logger = logging.getLogger(__name__)
 
+# The prior probability of one speaker that recipes/compare.py takes, unless it is told another.
+P_TARGET = 0.5
 DECISION_FILE = "decision.json"
 VALIDATED = "the equal error rate of its validation"
 GIVEN = "the value that was given when it was exported"
@@ -99,6 +102,22 @@ def of_calibration(calibration):
     return Decision(threshold, f"its calibration{on}", calibration)
 
 
+def of_trials(system, folder):
+    """The Decision by a calibration that is learnt on scored trials.
+
+    Arguments
+    ---------
+    system : local.scoring.trial_scores.TrialScores
+        Of cosines.
+    folder : Path
+        Where they are kept.
+    """
+    inputs = np.asarray(system.scores, np.float64)[:, None]
+    path = folder / SCORE_FILE
+    learnt = calibrations.fit(inputs, system.trials.is_client, P_TARGET, scores_path=path)
+    return of_calibration(learnt)
+
+
 def read_decision(model):
     """The Decision of a model.
 
@@ -139,22 +158,24 @@ def _read(path):
     return digest, Decision(float(threshold), GIVEN)
 
 
-def write_decision(model_dir, model, decision):
+def write_decision(model, decision, model_dir=None):
     """Keeps a Decision in a model directory, in place of what is kept there.
 
     Arguments
     ---------
-    model_dir : str or Path
     model : dict
-        From `load_model`, whose weights the directory has.
+        From `load_model`.
     decision : Decision
-        From `of_calibration`, or one with a threshold that is GIVEN.
+        From `of_calibration` or `of_trials`, or one with a threshold that is GIVEN.
+    model_dir : str or Path, optional
+        If not the one that the model is from: one that has the same weights.
 
     Returns
     -------
     path : Path
     """
-    path, kept = Path(model_dir) / DECISION_FILE, decision.calibration
+    kept = decision.calibration
+    path = Path(model_dir or Path(model["path"]).parent) / DECISION_FILE
     content = {"threshold": decision.threshold, "calibration": kept and kept._asdict()}
     write_json(path, {"meaning": calibrations.MEANING, "model": model["digest"]} | content)
     return path

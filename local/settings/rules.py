@@ -106,7 +106,7 @@ RULES = {
     "seeds": Numbers(0, 2**31 - 1, or_list=True),
     "task": Numbers(0, 10**6, or_null=True),
     "jobs": Numbers(1, 1024, or_null=True),
-    # hparams/calibrate.yaml, hparams/embed.yaml, hparams/export.yaml
+    # hparams/calibrate.yaml, compare.yaml, embed.yaml, export.yaml
     "p_target": Numbers(0, 1, is_whole=False, is_above=True, is_below=True),
     "held_out_share": Numbers(0, 1, is_whole=False, is_below=True),
     "quality": Names(("log_seconds", "cohort_mean"), or_null=True, or_list=True),
@@ -118,7 +118,7 @@ RULES = {
 }
 RULES |= dict.fromkeys(
     "augment batch_norm embedding_relu projection sync_batch_norm are_llrs subtract_mean "
-    "unit_length alignment onnx keep_embeddings replace list json".split(),
+    "unit_length alignment onnx keep_embeddings keep_calibration json replace list".split(),
     Names((True, False)),
 )
 # Text, whatever a YAML file says; besides these, all settings whose value in it is text or null.

@@ -159,7 +159,7 @@ def test_with_a_calibration_the_threshold_rises_with_the_number_of_people(
 ):
     model_dir = make_model_dir(tmp_path / "model", width=8)
     decision = of_calibration(Calibration({"score": 10.0}, -4.0, 0.05, (), {}))
-    write_decision(model_dir, load_model(model_dir), decision)
+    write_decision(load_model(model_dir), decision)
     enrol(model_dir, people, "--name", "anna", *paths(audio, 0))
     first = recognised(capsys, model_dir, people, *paths(audio, 0))
     enrol(model_dir, people, "--name", "boris", *paths(audio, 1))
