@@ -33,23 +33,12 @@ from local.evaluation.metrics import bayes_threshold
 from local.lists.enrolment import single_utterances
 from local.lists.file_lists import MAX_SHOWN
 from local.lists.trials import Trials
-from local.model_files.model_dir import load_model, weight_files
+from local.model_files.pretrained import load_given
 from local.scoring.systems import System
 from local.settings.arguments import split_paths
 
 # With odds below 3 to 1 for either answer, there is none.
 CLEAR_LOG_ODDS = math.log(3.0)
-
-
-def load(model_dir, is_default):
-    """The model of a directory; the default one is in this repository."""
-    path = ROOT / model_dir if is_default else Path(model_dir)
-    if is_default and not weight_files(path):
-        raise InputError(
-            f"{path}: there is no pretrained model here: give --model_dir, the out_dir of "
-            "recipes/train_vgg.py or an exported model"
-        )
-    return load_model(path)
 
 
 def score_pairs(names, embeddings):
@@ -159,7 +148,7 @@ def main(arguments):
     _, hparams, _, overrides = command_line.load_hparams(arguments, has_run_options=False)
     if len(paths) < 2:
         raise InputError("give two recordings or more behind the YAML file; see -h")
-    model = load(hparams["model_dir"], is_default="model_dir" not in overrides)
+    model = load_given(hparams["model_dir"], is_default="model_dir" not in overrides)
     problems = Problems(MAX_SHOWN)
     embedded = embed_recordings(model, paths, hparams["device"], problems)
     if len(embedded.names) > 1:

@@ -26,13 +26,12 @@ if __name__ == "__main__":
 
 import logging
 
-from local.embeddings.kept import Computation
 from local.embeddings.people import changing, is_name, read_people
-from local.embeddings.recordings import embed_recordings
+from local.embeddings.recordings import embed_named
 from local.errors import InputError, Problems
 from local.lists.enrolment import read_models
 from local.lists.file_lists import MAX_SHOWN, Recordings, find_recordings
-from local.model_files.model_dir import load_model
+from local.model_files.pretrained import load_given
 from local.settings.arguments import as_tuple, split_paths
 
 
@@ -69,32 +68,26 @@ def find_many(path):
     return Recordings(list(owners), list(owners), places), owners
 
 
-def embed(hparams, model, recordings, problems):
-    """The embeddings of recordings: see `embed_recordings`."""
-    settings = (hparams[name] for name in ("device", "precision", "batch_seconds", "num_workers"))
-    computation = Computation(*settings, progress=True)
-    return embed_recordings(model, recordings, hparams["data_dir"], computation, problems)
-
-
-def enrol(hparams, sources):
+def enrol(hparams, sources, is_default_model):
     """Embeds recordings, adds them to the people, and returns the Problems of those that failed."""
     problems = Problems(MAX_SHOWN)
     recordings, owners = find(hparams["name"], hparams["enrol_models"], sources, problems)
-    model = load_model(hparams["model_dir"])
+    model = load_given(hparams["model_dir"], is_default_model)
     with changing(hparams["people"], model):
         pass  # what is wrong with the file shows before the work
-    ids, embeddings = embed(hparams, model, recordings, problems)
-    names = [owners[identity] for identity in ids]
-    for name in dict.fromkeys(owners.values()):
-        if name not in names:
-            problems.add(name, None, "is not enrolled, as there is no recording to do it with")
+    embedded = embed_named(model, recordings, hparams["data_dir"], hparams["device"], problems)
+    names = [owners[identity] for identity in embedded.names]
+    for name in sorted(set(owners.values()) - set(names)):
+        problems.add(name, None, "gets no utterance, as none of these recordings can be used")
     if names:
         with changing(hparams["people"], model) as (people, write):
             known = set(people.names) & set(names)
             people = people.without(known) if hparams["replace"] else people
-            people = people.extended(names, embeddings)
+            people = people.extended(names, embedded.embeddings)
             write(people)
         show(hparams["people"], people, names)
+        for text in embedded.caution_lines():
+            print(text, file=sys.stderr)
     return problems
 
 
@@ -119,14 +112,16 @@ def main(arguments):
     """Enrols people, lists them, or removes some."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments, paths = split_paths(arguments, ["replace", "list"])
-    _, hparams, _, _ = command_line.load_hparams(arguments, ["remove"], has_run_options=False)
+    _, hparams, _, overrides = command_line.load_hparams(
+        arguments, ["remove"], has_run_options=False
+    )
     if hparams["list"]:
         people = read_people(hparams["people"])
         show(hparams["people"], people, people.names)
     elif hparams["remove"]:
         remove(hparams["people"], as_tuple(hparams["remove"]))
     else:
-        problems = enrol(hparams, paths)
+        problems = enrol(hparams, paths, "model_dir" not in overrides)
         if problems:
             print(f"{len(problems)} failed:", file=sys.stderr)
         problems.raise_if_any()

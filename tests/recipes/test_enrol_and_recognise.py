@@ -73,16 +73,21 @@ def test_both_from_another_directory(model_dir, audio, people):
     command = [YAML["enrol"], "--model_dir", model_dir, "--name", "Anna Ek"]
     code, printed = run_apart("enrol.py", [*command, *paths(audio, 0, 1)], people.parent)
     assert code == 0, printed
-    assert printed == "Anna Ek: 2 utterances\npeople.npz: 1 enrolled\n"
+    assert printed.startswith("Anna Ek: 2 utterances\npeople.npz: 1 enrolled\nCaution: ")
+    assert "a0.wav has 0.4" in printed  # seconds of speech
     assert [path.name for path in people.parent.iterdir()] == ["people.npz"]
     command = [YAML["recognise"], "--model_dir", model_dir, "--threshold", "0.999999"]
     code, printed = run_apart("recognise.py", [*command, *paths(audio, 0, 3)], people.parent)
     assert code == 0, printed
     lines = printed.splitlines()
+    assert lines[2:4] == [
+        "",
+        "One of 1 people from a cosine of 1.0000 on: by the value that was given.",
+    ]
     expected = unit_mean(model_dir, paths(audio, 0, 1))
     cosines = unit_length(own_embeddings(model_dir, paths(audio, 0, 3)).numpy(), "ab") @ expected
-    for line, path, cosine in zip(lines, paths(audio, 0, 3), cosines, strict=True):
-        assert line == f"{path}: nobody, nearest Anna Ek {cosine:.3f}"
+    for line, path, cosine in zip(lines[:2], paths(audio, 0, 3), cosines, strict=True):
+        assert line == f"{path}: nobody, nearest Anna Ek {cosine:.4f}"
 
 
 def test_the_nearest_first_and_nobody_below_the_threshold(model_dir, audio, people, capsys):
@@ -92,14 +97,18 @@ def test_the_nearest_first_and_nobody_below_the_threshold(model_dir, audio, peop
     assert said["threshold"] == 0.375  # of the validation
     first, second = said["recordings"]
     assert first["recording"] == str(audio / "a2.wav") and first["name"] == "boris"
-    assert first["nearest"][0] == {"name": "boris", "score": pytest.approx(1.0, abs=1e-5)}
+    assert first["nearest"][0] == {
+        "name": "boris",
+        "cosine": pytest.approx(1.0, abs=1e-5),
+        "llr": None,
+    }
     groups = {"anna": (0, 1), "boris": (2,), "carl": (3, 4)}
     test = unit_mean(model_dir, paths(audio, 5))
     cosines = {n: test @ unit_mean(model_dir, paths(audio, *g)) for n, g in groups.items()}
     best = sorted(cosines, key=cosines.get, reverse=True)[:2]
     assert [near["name"] for near in second["nearest"]] == best
     for near in second["nearest"]:
-        assert near["score"] == pytest.approx(cosines[near["name"]], abs=1e-5)
+        assert near["cosine"] == pytest.approx(cosines[near["name"]], abs=1e-5)
     low, high = cosines[best[0]] - 1e-4, cosines[best[0]] + 1e-4
     for threshold, name in ((low, best[0]), (high, None)):
         said = recognised(capsys, model_dir, people, *paths(audio, 5), threshold=threshold)
@@ -167,23 +176,26 @@ def test_with_a_calibration_the_threshold_rises_with_the_number_of_people(
     assert first["threshold"] == pytest.approx(0.4)
     assert second["threshold"] == pytest.approx((4 + np.log(2) - np.log(9)) / 10)
     anna = first["recordings"][0]["nearest"][0]
-    assert anna["score"] == pytest.approx(1.0, abs=1e-5)
+    assert anna["cosine"] == pytest.approx(1.0, abs=1e-5)
     assert anna["llr"] == pytest.approx(6.0, abs=1e-3)
     capsys.readouterr()
     run("recognise", model_dir, people, *paths(audio, 0))
-    assert ": anna 1.000 (LLR +6.0), then boris " in capsys.readouterr().out
+    assert ": anna 1.0000 (LLR +6.0), then boris " in capsys.readouterr().out
 
 
-def test_without_any_threshold_nobody_is_ruled_out(audio, people, tmp_path, capsys, caplog):
+def test_without_any_threshold_nobody_is_ruled_out(audio, people, tmp_path, capsys):
     model_dir = make_model_dir(tmp_path / "model", width=8)
     (weights,) = model_dir.glob("model_*.pt")
     torch.save(torch.load(weights, weights_only=True) | {"threshold": None}, weights)
     enrol(model_dir, people, "--name", "anna", *paths(audio, 0))
     said = recognised(capsys, model_dir, people, *paths(audio, 0))
     assert said["threshold"] is None and said["recordings"][0]["name"] is None
-    assert "neither a calibration nor a threshold" in caplog.text
     run("recognise", model_dir, people, *paths(audio, 0))
-    assert capsys.readouterr().out == f"{audio / 'a0.wav'}: nearest anna 1.000\n"
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        f"{audio / 'a0.wav'}: nearest anna 1.0000\n\nThe nearest people alone"
+    )
+    assert "neither a calibration nor a threshold" in printed
 
 
 def test_an_export_knows_the_people_of_its_model(model_dir, audio, people, tmp_path, capsys):
