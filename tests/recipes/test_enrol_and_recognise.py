@@ -73,14 +73,14 @@ def test_both_from_another_directory(model_dir, audio, people):
     command = [YAML["enrol"], "--model_dir", model_dir, "--name", "Anna Ek"]
     code, printed = run_apart("enrol.py", [*command, *paths(audio, 0, 1)], people.parent)
     assert code == 0, printed
-    assert printed.startswith("Anna Ek: 2 utterances\npeople.npz: 1 enrolled\nCaution: ")
-    assert "a0.wav has 0.4" in printed  # seconds of speech
+    assert printed.endswith("\nAnna Ek: 2 utterances\npeople.npz: 1 enrolled\n")
+    assert "a0.wav has 0.37 s of speech" in printed
     assert [path.name for path in people.parent.iterdir()] == ["people.npz"]
     command = [YAML["recognise"], "--model_dir", model_dir, "--threshold", "0.999999"]
     code, printed = run_apart("recognise.py", [*command, *paths(audio, 0, 3)], people.parent)
     assert code == 0, printed
-    lines = printed.splitlines()
-    assert lines[2:4] == [
+    lines = [line for line in printed.splitlines() if not line.startswith("Caution")]
+    assert lines[2:] == [
         "",
         "One of 1 people from a cosine of 1.0000 on: by the value that was given.",
     ]
@@ -192,9 +192,7 @@ def test_without_any_threshold_nobody_is_ruled_out(audio, people, tmp_path, caps
     assert said["threshold"] is None and said["recordings"][0]["name"] is None
     run("recognise", model_dir, people, *paths(audio, 0))
     printed = capsys.readouterr().out
-    assert printed.startswith(
-        f"{audio / 'a0.wav'}: nearest anna 1.0000\n\nThe nearest people alone"
-    )
+    assert printed.startswith(f"{audio / 'a0.wav'}: nearest anna 1.0000\n\nThe nearest people")
     assert "neither a calibration nor a threshold" in printed
 
 
@@ -226,7 +224,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_done(model_dir, audio, people
         enrol(model_dir, people, "--name", "anna", bad[0], *paths(audio, 0), *bad[1:])
     problems = (
         "noise.wav can't be read as audio",
-        "silent.wav is digital silence",
+        "silent.wav: is digital silence",
         "there is no audio file .*none.wav",
     )
     for problem in problems:
@@ -243,7 +241,9 @@ def test_what_cannot_be_used_is_named_and_the_rest_done(model_dir, audio, people
 
 def test_nobody_is_enrolled_by_silence(model_dir, audio, people, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16000)
-    with pytest.raises(InputError, match="silent.wav is digital silence[^$]*anna: is not enrolled"):
+    with pytest.raises(
+        InputError, match="silent.wav: is digital silence[^$]*anna: gets no utterance"
+    ):
         enrol(model_dir, people, "--name", "anna", tmp_path / "silent.wav")
     assert not people.exists()
     enrol(model_dir, people, "--name", "anna", *paths(audio, 0))
