@@ -101,8 +101,11 @@ def _found(paths, sample_rate, problems):
     """The WholeUtterances of what is sound and given for the first time, and their paths."""
     absolute = {}
     for path in paths:
-        if absolute.setdefault(os.path.realpath(path), path) is not path:
+        real = os.path.realpath(path)
+        if real in absolute:
             problems.add(path, None, "is given twice")
+        else:
+            absolute[real] = path
     names = list(absolute.values())
     places = [(name, None) for name in names]
     with tempfile.TemporaryDirectory() as folder:
