@@ -54,15 +54,14 @@ class People(NamedTuple):
         (['anna', 'boris'], [[3.0, 1.0], [5.0, 5.0]], [3, 1])
         """
         self.check_size(embeddings)
+        size, width = len(self.names), embeddings.shape[1]
         number = {name: row for row, name in enumerate(self.names)}
-        added = [number.setdefault(name, len(number)) for name in names]
-        rows = np.concatenate([np.arange(len(self.names)), np.array(added, int)])
-        counts = np.concatenate([self.num_utterances, np.ones(len(names), np.int64)])
-        before = self.embeddings.reshape(len(self.names), embeddings.shape[1])
-        values = np.concatenate([before, embeddings]).astype(np.float64)
-        sums, totals = np.zeros((len(number), values.shape[1])), np.zeros(len(number), np.int64)
-        np.add.at(sums, rows, values * counts[:, None])
-        np.add.at(totals, rows, counts)
+        rows = [number.setdefault(name, len(number)) for name in names]
+        sums, totals = np.zeros((len(number), width)), np.zeros(len(number), np.int64)
+        totals[:size] = self.num_utterances
+        sums[:size] = self.embeddings.reshape(size, width) * totals[:size, None].astype(float)
+        np.add.at(sums, rows, embeddings)
+        np.add.at(totals, rows, 1)
         means = (sums / totals[:, None]).astype(np.float32)
         return People(list(number), means, totals, self.model)
 

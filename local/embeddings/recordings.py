@@ -20,6 +20,8 @@ from local.errors import MAX_SHOWN
 
 # Of speech; below it, verification makes many more errors.
 SHORT_SECONDS = 2.0
+# A bar for fewer is gone before it is read.
+MIN_WITH_PROGRESS = 100
 
 
 class EmbeddedRecordings(NamedTuple):
@@ -36,21 +38,6 @@ class EmbeddedRecordings(NamedTuple):
         lines = [f"Caution: {name} {why}" for name, reasons in pairs for why in reasons]
         rest = [f"... and {len(lines) - MAX_SHOWN} more such cautions"] * (len(lines) > MAX_SHOWN)
         return lines[:MAX_SHOWN] + rest
-
-
-# A bar for fewer is gone before it is read.
-MIN_WITH_PROGRESS = 100
-
-
-def embed_named(model, recordings, data_dir, device, problems):
-    """Does what `embed_recordings` does for what `local.lists.file_lists.find_recordings` found.
-
-    Paths are looked up in `data_dir`. Returns EmbeddedRecordings with their IDs as names.
-    """
-    paths = [os.path.join(data_dir, name) for name in recordings.names]
-    id_of = dict(zip(reversed(paths), reversed(recordings.ids), strict=True))
-    embedded = embed_recordings(model, paths, device, problems)
-    return embedded._replace(names=[id_of[path] for path in embedded.names])
 
 
 def embed_recordings(model, paths, device, problems, batch_seconds=60.0):
@@ -95,6 +82,17 @@ def embed_recordings(model, paths, device, problems, batch_seconds=60.0):
     return EmbeddedRecordings(
         [names[row] for row in kept], np.array(embeddings), list(seconds), cautions
     )
+
+
+def embed_named(model, recordings, data_dir, device, problems):
+    """Does what `embed_recordings` does for what `local.lists.file_lists.find_recordings` found.
+
+    Paths are looked up in `data_dir`. Returns EmbeddedRecordings with their IDs as names.
+    """
+    paths = [os.path.join(data_dir, name) for name in recordings.names]
+    id_of = dict(zip(reversed(paths), reversed(recordings.ids), strict=True))
+    embedded = embed_recordings(model, paths, device, problems)
+    return embedded._replace(names=[id_of[path] for path in embedded.names])
 
 
 def _found(paths, sample_rate, problems):

@@ -241,9 +241,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_done(model_dir, audio, people
 
 def test_nobody_is_enrolled_by_silence(model_dir, audio, people, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16000)
-    with pytest.raises(
-        InputError, match="silent.wav: is digital silence[^$]*anna: gets no utterance"
-    ):
+    with pytest.raises(InputError, match="silent.wav: is digital silence[^$]*anna: gets no utt"):
         enrol(model_dir, people, "--name", "anna", tmp_path / "silent.wav")
     assert not people.exists()
     enrol(model_dir, people, "--name", "anna", *paths(audio, 0))
