@@ -20,6 +20,7 @@ from local.errors import InputError
 
 # Seconds to wait for another process that changes the same file, which takes it milliseconds.
 _PATIENCE = 60.0
+_MAX_UTTERANCES = 10**9
 # numpy writes headers of 128 bytes.
 _MAX_HEADER_CHARACTERS = 1000
 
@@ -150,8 +151,8 @@ def _read(path):
         embeddings = embeddings.astype(np.float32)
     if not np.isfinite(embeddings).all() or not embeddings.any(axis=1).all():
         raise ValueError("an embedding is zero or not finite")
-    if (num_utterances < 1).any():
-        raise ValueError("somebody has no utterances")
+    if (num_utterances < 1).any() or (num_utterances > _MAX_UTTERANCES).any():
+        raise ValueError("somebody has no utterances, or more than anybody has")
     return People(names, embeddings, num_utterances.astype(np.int64), str(model))
 
 

@@ -164,6 +164,7 @@ def test_what_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         ({"embeddings": np.array([[1, 2], [0, 0], [5, 6]], "f4")}, "zero or not finite"),
         ({"embeddings": np.array([[1, 2], [1e300, 4], [5, 6]])}, "not finite"),
         ({"num_utterances": np.array([1, 0, 2])}, "somebody has no utterances"),
+        ({"num_utterances": np.array([1, 2**63 - 1, 2])}, "or more than anybody has"),
         ({"num_utterances": np.array([1.0, 2.0, 2.0])}, "don't fit together"),
         ({"model": np.array(["ab12"])}, "don't fit together"),
     ],
