@@ -116,6 +116,19 @@ def compare(model, embedded, p_target):
     }
 
 
+def probability_text(probability):
+    """Three digits, and never certainty.
+
+    Example
+    -------
+    >>> probability_text(0.5), probability_text(1e-9), probability_text(0.9999)
+    ('0.500', '<0.001', '>0.999')
+    """
+    if 0.0005 <= probability < 0.9995:
+        return f"{probability:.3f}"
+    return "<0.001" if probability < 0.5 else ">0.999"
+
+
 def format_results(results):
     """The result of `compare` as text: a table of the pairs, the threshold, words of caution."""
     has_llrs = results["p_target"] is not None
@@ -124,7 +137,7 @@ def format_results(results):
     for pair in results["pairs"]:
         numbers = [f"{pair['cosine']:.4f}"]
         if has_llrs:
-            numbers += [f"{pair['llr']:+.2f}", f"{pair['probability']:.3f}"]
+            numbers += [f"{pair['llr']:+.2f}", probability_text(pair["probability"])]
         rows.append([pair["one"], pair["another"], *numbers, pair["says"]])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

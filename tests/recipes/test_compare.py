@@ -73,10 +73,12 @@ def calibrate(model_dir, weight, threshold):
     return calibration
 
 
-def test_the_numbers_are_those_of_verification(compare, model_dir, audio, tmp_path, monkeypatch):
+@pytest.mark.parametrize("vad", ["none", "energy"])
+def test_the_numbers_are_those_of_verification(compare, vad, audio, tmp_path, monkeypatch):
+    model_dir = make_model_dir(tmp_path / "of_vad", vad=vad)
     calibrate(model_dir, 7.5, 0.9)
-    result = json.loads(compare(*NAMES, json=True))
-    text = compare(*NAMES)
+    result = json.loads(compare(*NAMES, json=True, model_dir=model_dir))
+    text = compare(*NAMES, model_dir=model_dir)
     # With both classes: verification needs them, and scores don't depend on them.
     pairs = ["one two", "one three", "two three"]
     lines = [f"{label} {pair}\n" for label, pair in zip("100", pairs, strict=True)]

@@ -110,9 +110,9 @@ def test_everything_is_written(verify, drawn, capsys):
     assert ".wav" in report
 
 
-def test_the_model_decides_as_the_trials_say(verify, model_dir, tmp_path, capsys):
-    model_dir = shutil.copytree(model_dir, tmp_path / "model")
-    output_dir, _ = verify(model_dir=model_dir, keep_calibration=True)
+def test_the_model_decides_as_the_trials_say(corpus, model_dir, tmp_path, capsys):
+    model_dir, output_dir = shutil.copytree(model_dir, tmp_path / "model"), tmp_path / "out"
+    run_verification(corpus, model_dir, output_dir, keep_calibration=True)
     printed = capsys.readouterr().out
     assert f"Decision: {model_dir}/decision.json" in printed
     decision = read_decision(load_model(model_dir))
@@ -123,7 +123,7 @@ def test_the_model_decides_as_the_trials_say(verify, model_dir, tmp_path, capsys
     # One that was learnt elsewhere is kept as it is.
     path = output_dir / "calibration.json"
     calibration.save(path, calibration.Calibration({"score": 9.0}, -4.5, 0.01, (), {}))
-    verify(model_dir=model_dir, keep_calibration=True, calibration=path)
+    run_verification(corpus, model_dir, output_dir, keep_calibration=True, calibration=path)
     assert read_decision(load_model(model_dir)).calibration == calibration.load(path)
 
 
