@@ -147,7 +147,9 @@ def format_results(results):
     lines = [format_answer(answer, has_threshold) for answer in results["recordings"]]
     if has_threshold:
         count = results["num_people"]
-        lines.append(f"\nWith {count} enrolled, from a cosine of {threshold:.4f} on: by {where}.")
+        lines.append(
+            f"\nWith {count} enrolled, one of them from a cosine of {threshold:.4f} on: by {where}."
+        )
     else:
         lines.append(f"\nThe nearest people alone, without a decision: {where}.")
     for key, value in results.get("figures", {}).items():

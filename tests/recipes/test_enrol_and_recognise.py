@@ -82,7 +82,7 @@ def test_both_from_another_directory(model_dir, audio, people):
     lines = [line for line in printed.splitlines() if not line.startswith("Caution")]
     assert lines[2:] == [
         "",
-        "With 1 enrolled, from a cosine of 1.0000 on: by the value that was given.",
+        "With 1 enrolled, one of them from a cosine of 1.0000 on: by the value that was given.",
     ]
     expected = unit_mean(model_dir, paths(audio, 0, 1))
     cosines = unit_length(own_embeddings(model_dir, paths(audio, 0, 3)).numpy(), "ab") @ expected
