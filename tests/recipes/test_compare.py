@@ -177,12 +177,6 @@ def test_nothing_to_compare(compare, paths, message):
     assert not compare.printed
 
 
-def test_without_a_pretrained_model_it_says_so(monkeypatch, audio, tmp_path):
-    script = runpy.run_path(str(SCRIPT))
-    with pytest.raises(InputError, match="there is no pretrained model here: give --model_dir"):
-        script["load"](str(tmp_path), is_default=True)
-
-
 STARTED = """
 import runpy, sys
 sys.argv = sys.argv[1:]
