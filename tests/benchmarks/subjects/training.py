@@ -153,9 +153,9 @@ def _add_speakers(script, num_speakers):
     prepare_data = functions["prepare_data"]
 
     def prepare(hparams):
-        prepared = prepare_data(hparams)
+        prepared, augmentation, _ = prepare_data(hparams)
         train = dataclasses.replace(prepared.train, num_speakers=num_speakers)
-        return prepared._replace(train=train)
+        return prepared._replace(train=train), augmentation, num_speakers
 
     functions["prepare_data"] = prepare
 
