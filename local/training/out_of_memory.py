@@ -39,9 +39,9 @@ def training_advice(batch_size, num_parts, synchronised=False):
     -------
     >>> print(training_advice(batch_size=64, num_parts=1))
     64 chunks were computed at a time: --grad_accumulation_factor 2 makes that 32, and halves what
-    they take. The chunks of an update, and its gradients, stay the same; only batch norm differs,
-    which sees the chunks of one part. The same command with it goes on from the last checkpoint.
-    What a training takes, --dry_run says in advance.
+    they take. An update is of the same 64 chunks, and the same but for batch norm, which sees those
+    of one part. The same command with it goes on from the last checkpoint. What a training takes,
+    --dry_run says in advance.
     >>> print(training_advice(batch_size=2, num_parts=1))
     2 chunks were computed at a time, and batch norm needs two. Shorter chunks (--chunk_samples) or
     a smaller network (--width) take less; --dry_run says how much.
@@ -54,10 +54,12 @@ def training_advice(batch_size, num_parts, synchronised=False):
             f"{now} chunks were computed at a time, and batch norm needs two. Shorter chunks "
             "(--chunk_samples) or\na smaller network (--width) take less; --dry_run says how much."
         )
+    chunks = processes.num_processes() * num_parts * now
+    chunks_then = processes.num_processes() * 2 * num_parts * then
+    size = f"the same {chunks}" if chunks == chunks_then else f"{chunks_then}, before {chunks},"
     return (
         f"{now} chunks were computed at a time: --grad_accumulation_factor {2 * num_parts} makes "
-        f"that {then}, and halves what\nthey take. The chunks of an update, and its gradients, "
-        "stay the same; only batch norm differs,\nwhich sees the chunks of one part. The same "
-        "command with it goes on from the last checkpoint.\nWhat a training takes, --dry_run says "
-        "in advance."
+        f"that {then}, and halves what\nthey take. An update is of {size} chunks, and the same but "
+        "for batch norm, which sees those\nof one part. The same command with it goes on from the "
+        "last checkpoint. What a training takes,\n--dry_run says in advance."
     )

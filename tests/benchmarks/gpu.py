@@ -26,10 +26,10 @@ TESTS = "tests"
 # In the order of what is to be known first.
 SUBJECTS = {
     "gpu_training": 120,
-    "validation": 50,
-    "host_waits": 40,
-    "kernels": 40,
-    "gpu_compile": 120,
+    "validation": 40,
+    "host_waits": 50,
+    "kernels": 50,
+    "gpu_compile": 110,
     "front_ends": 60,
 }
 

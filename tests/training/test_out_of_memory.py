@@ -31,7 +31,9 @@ def test_errors_of_allocators_are_told_from_others():
 
 
 def test_an_update_that_cannot_be_divided_needs_something_else():
-    assert "--grad_accumulation_factor 8 makes that 2," in training_advice(12, num_parts=4)
+    advice = training_advice(12, num_parts=4)
+    assert "--grad_accumulation_factor 8 makes that 2," in advice
+    assert "An update is of 16, before 12, chunks" in advice
     assert "--grad_accumulation_factor" not in training_advice(8, num_parts=4)
 
 
