@@ -14,6 +14,7 @@ usage() {
   cat <<'END'
 Usage: ./run.sh [--python PATH] [--stage N] [--stop-stage M]
        ./run.sh [--python PATH] test [arguments of pytest]
+       ./run.sh [--python PATH] gpu [arguments of tests/benchmarks/gpu.py]
 
 Trains a speaker embedding on the demo corpus and verifies other speakers with it:
 
@@ -24,6 +25,7 @@ Trains a speaker embedding on the demo corpus and verifies other speakers with i
   4  verification  equal error rate and DET plot
 
 With "test": makes the environment, with the packages of requirements-dev.txt, and runs the tests.
+With "gpu": the same environment; then what an NVIDIA GPU can tell in ten minutes, in results/gpu.json.
 
   --python PATH    makes .venv with this Python (3.11 to 3.14; run.sh looks for one otherwise)
   --stage N        starts at stage N (0)
@@ -112,6 +114,12 @@ run_tests() {
   exec "$PYTHON" -m pytest -n auto --dist loadscope --no-loadscope-reorder "$@"
 }
 
+run_on_gpu() {
+  nvidia-smi -L >/dev/null 2>&1 || die "gpu: there is no NVIDIA GPU here (nvidia-smi -L shows none)"
+  prepare_environment requirements.txt requirements-dev.txt
+  exec "$PYTHON" tests/benchmarks/gpu.py "$@"
+}
+
 # --- command line
 
 # Makes a relative path absolute; a bare name, which is looked up in PATH, stays as it is.
@@ -129,6 +137,7 @@ main() {
     case $1 in
       -h | --help) usage; exit ;;
       test) run_tests "${@:2}" ;;
+      gpu) run_on_gpu "${@:2}" ;;
       --python | --stage | --stop-stage | --stop_stage) ;;
       *) refuse "unknown argument '$1'" ;;
     esac

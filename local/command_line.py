@@ -11,6 +11,7 @@ from pathlib import Path
 
 from local.atomic import read_text
 from local.errors import InputError, tell_torchrun
+from local.machine.memory import what_was_tried
 from local.machine.signals import CTRL_C_STATUS, Stopped
 from local.settings.arguments import (
     check_device,
@@ -53,8 +54,7 @@ def answer_help(doc, yaml_path, has_run_options=True):
     arguments = sys.argv[1:]
     if not {"-h", "--help"} & set(arguments):
         return
-    given = [argument for argument in arguments if argument.endswith((".yaml", ".yml"))]
-    path = Path(given[0] if given else yaml_path)
+    path = Path(next((one for one in arguments if one.endswith((".yaml", ".yml"))), yaml_path))
     print(f"{doc.strip()}\n\nSettings of {path.name}; each can be given as --key value:\n")
     print(describe_settings(path.read_text(encoding="utf-8")))
     print("\nAlso --preset FILE: settings from that file, which the command line overrides.")
@@ -174,6 +174,8 @@ def run(main):
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             _end(1, f"{error.filename or 'writing'}: {error.strerror}")
+        if tried := what_was_tried(error):
+            _end(1, f"Out of memory: {tried}. Smaller batches take less: -h lists their settings.")
         if _rank() is None:
             raise
         if _is_lost_connection(error):

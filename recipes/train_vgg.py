@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Trains a VGG speaker embedding extractor as a classifier of the training speakers.
 
-    python recipes/train_vgg.py hparams/vgg.yaml [--preset FILE] [--key value ...]
+    python recipes/train_vgg.py hparams/vgg.yaml [--preset FILE] [--key value ...] [--dry_run]
 
     torchrun --standalone --nproc_per_node=4 recipes/train_vgg.py hparams/vgg.yaml ...
 
-The best model is the one with the lowest equal error rate on the validation trials. The same
-command goes on where an interrupted run stopped, also with another number of processes.
+The best model is the one with the lowest EER on the trials. The same command goes on where a run
+stopped. With --dry_run, the data are checked, and what a training takes is printed.
 """
 
 import sys
@@ -33,7 +33,7 @@ from local.evaluation.warnings import collapse_warning
 from local.features.cutting import cut_features
 from local.machine import processes, runtime
 from local.scoring.cosine import cosine_scores
-from local.training import checkpoints
+from local.training import checkpoints, costs
 from local.training.closing import closing_words
 from local.training.earlier_run import claim_out_dir, is_finished
 from local.training.initial_weights import load_initial_weights, make_classifier
@@ -140,16 +140,13 @@ class SpeakerBrain(SelectingBrain):
         return float(rate), float(threshold)
 
 
-def make_brain(hparams, run_opts, prepared, train_sampler, augmentation=None):
+def make_brain(hparams, run_opts, prepared, augmentation, num_classes, train_sampler):
     """The Brain with its model, classifier and checkpointer."""
     make_schedule = chosen("lr_schedule", hparams["lr_schedule"], hparams["lr_schedules"])
     opt_class = chosen("optimizer", hparams["optimizer"], hparams["optimizers"])
-    num_classes = prepared.train.num_speakers
-    num_classes *= augmentation.voices.copies if augmentation else 1
     init_from, out_dir, manifest = hparams["init_from"], hparams["out_dir"], prepared.train.path
     has_same = partial(have_same_speakers, manifest, f"{init_from}/manifests/{manifest.name}")
-    make = hparams["classifier"]
-    classifier = make_classifier(make, num_classes, init_from, has_same, out_dir)
+    classifier = make_classifier(hparams["classifier"], num_classes, init_from, has_same, out_dir)
     train_log = TrainLog(hparams["train_logger"], hparams["tensorboard_logger"], prepared.warning)
     checkpointer = hparams["checkpointer"](
         recoverables={
@@ -182,11 +179,14 @@ def make_brain(hparams, run_opts, prepared, train_sampler, augmentation=None):
 
 
 def prepare_data(hparams):
-    """The manifests and trials, made by the first process."""
+    """The manifests and trials, made by the first process; augmentation or None; classes."""
     processes.on_first(lambda: demo.make_if_missing(hparams))
     prepared = processes.on_first(hparams["prepare"])
     processes.check_shared(prepared.train.path)
-    return prepared
+    if not hparams["augment"]:
+        return prepared, None, prepared.train.num_speakers
+    augmentation = hparams["augmentation"].prepare(prepared.train.path)
+    return prepared, augmentation, prepared.train.num_speakers * augmentation.voices.copies
 
 
 def set_up(yaml_path, hparams, run_opts, overrides):
@@ -207,14 +207,11 @@ def set_up(yaml_path, hparams, run_opts, overrides):
         sb.create_experiment_directory(hparams["out_dir"], yaml_path, overrides)
     if hparams["init_from"]:
         load_initial_weights(hparams["init_from"], hparams["extractor"], hparams["out_dir"])
-    prepared = prepare_data(hparams)
-    augmentation = None
-    if hparams["augment"]:
-        augmentation = hparams["augmentation"].prepare(prepared.train.path)
+    prepared, augmentation, _ = data = prepare_data(hparams)
     train_loader = hparams["train_loader"](prepared.train, device, augmentation)
     num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
     valid_loader = hparams["valid_loader"](prepared.valid.path, num_workers=num_workers)
-    brain = make_brain(hparams, run_opts, prepared, train_loader.batch_sampler, augmentation)
+    brain = make_brain(hparams, run_opts, *data, train_loader.batch_sampler)
     if processes.rank() > 0:
         # The weights are the same in all processes; what is drawn from now on is not.
         sb.utils.seed.seed_everything(hparams["seed"] + processes.rank(), verbose=False)
@@ -229,17 +226,20 @@ def report(hparams):
 
 def main(arguments):
     """Prepares the data, trains, and says where the best model is."""
-    yaml_path, hparams, run_opts, overrides = command_line.load_hparams(arguments)
+    settings = [argument for argument in arguments if argument != "--dry_run"]
+    yaml_path, hparams, run_opts, overrides = command_line.load_hparams(settings)
     run_opts = processes.join_processes(run_opts, hparams["timeout_minutes"])
     out_dir, counter = hparams["out_dir"], hparams["epoch_counter"]
     processes.on_first(lambda: claim_out_dir(out_dir, yaml_path, overrides))
     if is_finished(out_dir, counter):
-        if processes.rank() == 0:
-            print(
-                f"{out_dir}: this training is finished (epoch {counter.current} was its last). "
-                f"For a new one give another --out_dir.\n{report(hparams)}"
-            )
-        return
+        text = f"{out_dir}: this training is finished (epoch {counter.current} was its last). "
+        text += f"For a new one give another --out_dir.\n{report(hparams)}"
+        return processes.on_first(lambda: print(text))
+    if settings != arguments:
+        *_, num_classes = prepare_data(hparams)
+        needed = {name: hparams[name] for name in costs.SETTINGS}
+        text = costs.describe_costs(num_classes, run_opts.device, **needed)
+        return processes.on_first(lambda: print(text))
     brain, train_loader, valid_loader = set_up(yaml_path, hparams, run_opts, overrides)
     brain.fit(counter, train_loader, valid_loader)
     if processes.rank() == 0:

@@ -23,6 +23,11 @@ hypothesis.settings.load_profile("repeatable")
 def pytest_collection_modifyitems(items):
     _let_hypothesis_meet_speechbrain()
     yield
+    if not (torch.cuda.is_available() or "GPU_OF_TESTS" in os.environ):
+        reason = "needs a GPU that torch can use (GPU_OF_TESTS=cpu tries the test itself)"
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason=reason))
     # Those that take longest come first, so that no core is left alone with them at the end.
     items.sort(key=lambda item: "tests/training" not in item.path.as_posix())
 

@@ -21,7 +21,7 @@ MAY_USE = {
     "augmentation": {"audio", "command_line", "data", "features", "machine"},
     "data": {"lists", "audio", "features", "machine"},
     "model_files": {"features", "models"},
-    "training": {"machine", "model_files"},
+    "training": {"machine", "model_files", "models"},
     "embeddings": {"data", "machine"},
     "scoring": {"data", "lists"},
     "evaluation": {"scoring", "lists"},

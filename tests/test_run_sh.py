@@ -211,6 +211,29 @@ def test_tests_run_in_the_development_environment(recipe_with_python):
     assert result.stdout.endswith("3 passed\n")
 
 
+def test_a_gpu_is_measured_in_the_development_environment(recipe_with_python):
+    add_python(recipe_with_python / "bin" / "nvidia-smi", "#!/usr/bin/env bash\n")
+    result = run(recipe_with_python, "gpu", "--out_dir", "here")
+    assert result.returncode == 0, result.stderr
+    assert calls(recipe_with_python)[1:] == [
+        f"{INSTALL} requirements-dev.txt",
+        "tests/benchmarks/gpu.py --out_dir here",
+    ]
+
+
+@pytest.mark.parametrize("has_driver", [False, True])
+def test_without_a_gpu_nothing_is_installed(recipe_with_python, has_driver):
+    if has_driver:
+        failing = "#!/usr/bin/env bash\necho 'No devices were found'\nexit 6\n"
+        add_python(recipe_with_python / "bin" / "nvidia-smi", failing)
+    result = run(recipe_with_python, "gpu")
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "run.sh: gpu: there is no NVIDIA GPU here (nvidia-smi -L shows none)"
+    ]
+    assert not (recipe_with_python / ".venv").exists()
+
+
 def test_exit_code_of_the_tests_is_passed_on(recipe_with_python):
     assert run(recipe_with_python, "test", FAIL_ON="pytest").returncode == 7
 

@@ -188,13 +188,8 @@ def training_loader(
     drawn = (augmentation.voices, augmentation.num_draws) if augmentation else ()
     dataset = ChunkDataset(manifest.path, sample_rate, length, seed, whole, in_memory, *drawn)
     num_processes = processes.num_processes()
-    own_size = -(-batch_size // (num_processes * grad_accumulation_factor))
     synchronised = sync_batch_norm and device.startswith("cuda")
-    if own_size * (num_processes if synchronised else 1) < 2:
-        raise InputError(
-            f"batch_size {batch_size} leaves one chunk for a batch norm, with {num_processes} "
-            f"processes and grad_accumulation_factor {grad_accumulation_factor}: it needs two"
-        )
+    own_size = processes.chunks_at_a_time(batch_size, grad_accumulation_factor, synchronised)
     one_pass = -(-len(dataset) // (own_size * num_processes * grad_accumulation_factor))
     num_batches = (validate_every or one_pass) * grad_accumulation_factor
     return Loader(

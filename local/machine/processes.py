@@ -109,6 +109,23 @@ def num_local():
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if "RANK" in os.environ else 1
 
 
+def chunks_at_a_time(batch_size, num_parts, synchronised=False):
+    """How many of the chunks of an update each process computes at a time, in each of num_parts.
+
+    Raises
+    ------
+    InputError
+        If a batch norm would see only one chunk; `synchronised` ones see those of all processes.
+    """
+    own_size = -(-batch_size // (num_processes() * num_parts))
+    if own_size * (num_processes() if synchronised else 1) < 2:
+        raise InputError(
+            f"batch_size {batch_size} leaves one chunk for a batch norm, with {num_processes()} "
+            f"processes and grad_accumulation_factor {num_parts}: it needs two"
+        )
+    return own_size
+
+
 def on_first(function):
     """Calls function() in the first process, and gives its result to all.
 

@@ -7,6 +7,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from local.machine import processes
 from local.model_files import model_dir
+from local.training.out_of_memory import VALIDATION_ADVICE, explained, training_advice
 from local.training.resumable_brain import ResumableBrain
 from local.training.schedules import check_cycle, go_to
 
@@ -62,6 +63,12 @@ class SelectingBrain(ResumableBrain):
         if self.average is not None:
             return self.average.module
         return unwrapped(self.modules.extractor)
+
+    def fit(self, *args, **kwargs):
+        """Trains; an InputError says what to change if memory runs out."""
+        parts = self.grad_accumulation_factor, self.synchronises_batch_norm
+        with explained(lambda: training_advice(self.hparams.batch_size, *parts)):
+            super().fit(*args, **kwargs)
 
     def init_optimizers(self):
         super().init_optimizers()
@@ -119,7 +126,8 @@ class SelectingBrain(ResumableBrain):
     def validate(self, valid_set, epoch, show_progress):
         """Measures the model, adapts the learning rate, and keeps the model if it is the best."""
         processes.copy_buffers(self.kept_extractor)
-        results = self.measure(valid_set, show_progress)
+        with explained(lambda: VALIDATION_ADVICE):
+            results = self.measure(valid_set, show_progress)
         eer_percent = results["eer_percent"]
         lr = self.optimizer.param_groups[0]["lr"]
         if isinstance(self.lr_schedule, ReduceLROnPlateau):

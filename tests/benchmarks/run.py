@@ -16,6 +16,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,8 +50,14 @@ SUBJECTS = (
     "classifier",
     "export",
     "accuracy",
+    "gpu_training",
+    "gpu_compile",
+    "host_waits",
+    "kernels",
 )
 NEED_DATA = {"export", "accuracy"}
+# Without being named, they run with --device cuda only.
+FOR_GPUS = {"gpu_training", "gpu_compile", "host_waits", "kernels"}
 
 
 def parse_arguments():
@@ -89,7 +96,9 @@ def chosen_subjects(arguments):
     """Those that were named, or all that can run."""
     if arguments.subjects:
         return arguments.subjects
-    return [name for name in SUBJECTS if name not in NEED_DATA or arguments.data_dir]
+    left_out = set() if arguments.data_dir else NEED_DATA
+    left_out = left_out | (set() if arguments.device.startswith("cuda") else FOR_GPUS)
+    return [name for name in SUBJECTS if name not in left_out]
 
 
 def measure(subject, options):
@@ -123,7 +132,11 @@ def machine(device):
     ]
     text = f"{len(os.sched_getaffinity(0))} cores of {processor} ({', '.join(features)})"
     if device.startswith("cuda"):
-        text += f", {torch.cuda.get_device_name(device)}"
+        gpu = torch.cuda.get_device_properties(device)
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.run(command, capture_output=True, text=True).stdout.split()
+        text += f", {gpu.name} ({gpu.total_memory / 1e9:.0f} GB, compute capability {gpu.major}."
+        text += f"{gpu.minor}, driver {driver[0] if driver else 'unknown'})"
     return f"{text}, torch {torch.__version__}, Python {platform.python_version()}"
 
 

@@ -18,7 +18,10 @@ WIDTH = 128
 
 
 def measure(options):
-    """A step with 64 chunks of 1.5 s, and embedding recordings of 3 s one by one, on one core."""
+    """A step with 64 chunks of 1.5 s, and embedding recordings of 3 s one by one.
+
+    On one core, or on a GPU.
+    """
     torch.set_num_threads(1)
     device, width = options.device, 8 if options.quick else WIDTH
     precision = runtime.fast_precision(device)
@@ -32,7 +35,8 @@ def measure(options):
     calls = {f"{name}: embedding": embedding(networks[name]) for name in networks}
     calls["repvgg folded: embedding"] = embedding(folded)
     rows += compared(interleaved(calls, rounds=15, at_once=5, quick=options.quick))
-    title = f"Front ends of width {width} in {precision}, one core"
+    where = "one core" if device == "cpu" else device
+    title = f"Front ends of width {width} in {precision}, {where}"
     return Table(title, rows, "Networks: ready features; `times ours` is beside vgg.")
 
 

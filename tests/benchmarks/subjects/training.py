@@ -1,6 +1,5 @@
 """A training step: the recipe's whole loop beside the bare network and other networks."""
 
-import copy
 import dataclasses
 import runpy
 import tempfile
@@ -32,9 +31,7 @@ QUICK = {"batch_size": "2", "chunk_samples": "4000", "width": "8"}
 
 
 def measure(options):
-    """On a CPU the network of vgg.yaml in two widths; on a GPU that of presets/paper.yaml."""
-    if options.device.startswith("cuda"):
-        return measure_gpu(options)
+    """The network of vgg.yaml in two widths; gpu_training measures on a GPU."""
     rows = []
     for width in (8,) if options.quick else (128, 256):
         with tempfile.TemporaryDirectory() as name:
@@ -71,40 +68,16 @@ def cpu_rows(folder, width, quick):
     return network_rows + compared(loop_times, {BARE: 0.88})
 
 
-def at_peak(loop, features, ours, quick, at_least=None):
+def at_peak(loop, features, ours, quick):
     """A row: the step if all of it were as fast as matrix products in bf16."""
-    network, device = loop.brain.modules.extractor, str(features.device)
-    flops = 2 * TRAINING_PASSES * len(features) * num_macs(network, *features.shape[1:])
+    flops = step_flops(loop.brain.modules.extractor, features.shape)
     what = f"limit: its {flops / 1e12:.3g} TFLOP at the bf16 peak"
-    return against(what, flops / bf16_peak_flops(device, quick), None, ours, at_least)
+    return against(what, flops / bf16_peak_flops("cpu", quick), None, ours)
 
 
-def measure_gpu(options):
-    """K = 1024, 3.5 s, audio from WAV files; the limit is what matrix products reach."""
-    settings = {"preset": str(ROOT / "hparams" / "presets" / "paper.yaml")} | FROM_FILES
-    settings |= {"normalize_over": "chunk", "batch_size": "64", "grad_accumulation_factor": "1"}
-    device, quick = options.device, options.quick
-    settings |= QUICK | {"num_heads": "2"} if quick else {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        corpus = write_corpus(folder / "corpus", **(SMALL if quick else {"seconds": 4.0}))
-        loop = Loop(folder, corpus | settings, device)
-        precision = loop.hparams["precision"]
-        batch = loop.next_batch().to(device)
-        features, _ = loop.brain.modules.features(batch.waveforms)
-        network = loop.brain.modules.extractor
-        calls = {
-            f"K = 1024: the recipe, whole loop in {precision}": loop,
-            BARE: bare_step(network, precision, features),
-            CONTIGUOUS: bare_step(
-                copy.deepcopy(network).to(memory_format=torch.contiguous_format), "fp32", features
-            ),
-        }
-        times = interleaved(calls, rounds=7, at_once=STEPS_AT_ONCE, quick=quick)
-        rows = compared(times, {BARE: 0.88})
-        rows.append(at_peak(loop, features, rows[0].figure, quick, 0.5))
-    title = f"A training step on the GPU: {len(features)} chunks of 3.5 s from WAV files"
-    return Table(title, rows)
+def step_flops(network, shape):
+    """Operations of a network, forward and backward: shape is (chunks, frames, features)."""
+    return 2 * TRAINING_PASSES * shape[0] * num_macs(network, *shape[1:])
 
 
 class Loop:
@@ -153,9 +126,9 @@ def _add_speakers(script, num_speakers):
     prepare_data = functions["prepare_data"]
 
     def prepare(hparams):
-        prepared = prepare_data(hparams)
+        prepared, augmentation, _ = prepare_data(hparams)
         train = dataclasses.replace(prepared.train, num_speakers=num_speakers)
-        return prepared._replace(train=train)
+        return prepared._replace(train=train), augmentation, num_speakers
 
     functions["prepare_data"] = prepare
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from made_up import make_trials, write_noise
 from speechbrain.utils.autocast import AMPConfig, TorchAutocast
-from tables import Table, against, compared
+from tables import Row, Table, against, compared
 from timing import interleaved
 
 from local.audio.reading import read_audio
+from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
 from local.embeddings.embed import embed_share, utterance_loader
 from local.evaluation.metrics import eer
@@ -38,7 +39,9 @@ def measure(options):
         paths, trials = make_corpus(Path(name), num_utterances, options.quick)
         manifest_path = Path(name) / "valid.csv"
         prepare_trials(trials, name, manifest_path, progress=False)
-        loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS)
+        hours = sum(float(row["duration"]) for row in read_manifest(manifest_path)) / 3600
+        workers = runtime.num_reading_workers(None, device)
+        loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS, workers)
         autocast = TorchAutocast(
             device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
         )
@@ -67,6 +70,8 @@ def measure(options):
         each = interleaved(alone, rounds=3, quick=options.quick)["alone"].median / num_sides
     what = "both sides of each trial one by one, extrapolated"
     rows.append(against(what, 2 * each * len(trials), None, rows[0].figure, 50))
+    for row in rows[:2]:
+        rows.append(Row(f"{row.what}: hours of audio", hours / row.figure, "a second"))
     title = f"Validation: {num_utterances} utterances, {len(trials):,} trials, in {precision}"
     return Table(title, rows)
 
