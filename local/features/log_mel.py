@@ -7,7 +7,7 @@ import torch
 from speechbrain.utils.autocast import fwd_default_precision
 
 from local.features.vad import check_limits, leave_out, loud_frames
-from local.models.padding import Padding
+from local.models.padding import Padding, beside
 
 # Utterances at once on a CPU, few enough for the processor's cache to hold what is computed.
 CPU_BLOCK = 8
@@ -158,15 +158,17 @@ class LogMel(torch.nn.Module):
             (batch, samples) of any type, on the scale of int16 samples; or the result of `log_mel`,
             (batch, frames, num_mels), which is then only normalised.
         lengths : torch.Tensor, optional
-            (batch,) samples (or frames) of each utterance; what follows them has no effect.
+            (batch,) samples (or frames) of each utterance, best on the CPU (see
+            `local.models.padding.Padding`); what follows them has no effect.
 
         Returns
         -------
         features : torch.Tensor
             (batch, frames, num_mels), zero after the end of an utterance.
         num_frames : torch.Tensor or None
-            (batch,) frames of each utterance, with a vad those that it leaves; None where lengths
-            is None: its frames are then repeated up to the number that there was.
+            (batch,) frames of each utterance, on the device of the lengths; with a vad those that
+            it leaves, on that of the waveforms. None where lengths is None: the frames that a vad
+            leaves are then repeated up to the number that there was.
         """
         log_mel, num_frames = waveforms, lengths
         if waveforms.ndim == 2:
@@ -237,4 +239,5 @@ def _mean(values, padding):
     """The mean over the frames of each utterance; may change the padding."""
     if padding is None:
         return values.mean(dim=1, keepdim=True)
-    return padding.fill_(values, 0.0).sum(dim=1, keepdim=True) / padding.lengths[:, None, None]
+    lengths = beside(padding.lengths, values)[:, None, None]
+    return padding.fill_(values, 0.0).sum(dim=1, keepdim=True) / lengths

@@ -14,6 +14,10 @@ from local.errors import InputError
 # How long the others wait for what the first process does alone, such as examining a large corpus.
 PATIENCE = timedelta(hours=2)
 _patient_group = None
+# For what is known on CPUs: a group on GPUs would wait until they have done what they have to do.
+_cpu_group = None
+# What a process sends of a matrix at once.
+BLOCK_BYTES = 1 << 26
 
 
 def join_processes(run_opts, timeout_minutes=5.0):
@@ -40,10 +44,12 @@ def join_processes(run_opts, timeout_minutes=5.0):
         If there are more processes than GPUs, or several that torchrun did not start.
     """
     device = run_opts.device or sb_distributed.infer_device()
+    on_gpus = device.startswith("cuda")
     if "RANK" not in os.environ:
         _refuse_srun_alone()
+        if on_gpus:  # else, what names no GPU would take memory of the first one
+            torch.cuda.set_device(torch.device(device).index or 0)
         return _with(run_opts, device=device)
-    on_gpus = device.startswith("cuda")
     if on_gpus and num_local() > torch.cuda.device_count():
         raise InputError(
             f"{num_local()} processes on a machine of {torch.cuda.device_count()} GPUs: start one "
@@ -61,9 +67,11 @@ def join_processes(run_opts, timeout_minutes=5.0):
 
 def _join(backend, timeout):
     """In place of SpeechBrain's ddp_init_group, whose processes wait for each other for 2 hours."""
-    global _patient_group
+    global _patient_group, _cpu_group
     distributed.init_process_group(backend, timeout=timeout)
     _patient_group = distributed.new_group(backend="gloo", timeout=PATIENCE)
+    if backend != "gloo":
+        _cpu_group = distributed.new_group(backend="gloo", timeout=timeout)
 
 
 def _with(run_opts, **changes):
@@ -145,17 +153,15 @@ def mean(value):
     return _reduced(value, distributed.ReduceOp.SUM) / num_processes()
 
 
-def highest(number, device):
-    """The highest of a whole number of each process."""
-    if num_processes() == 1:
-        return number
-    return int(_reduced(torch.tensor(number, device=device), distributed.ReduceOp.MAX))
+def highest(number):
+    """The highest of a whole number of each process. Doesn't wait for GPUs."""
+    return int(_reduced(torch.tensor(number), distributed.ReduceOp.MAX, _cpu_group))
 
 
-def _reduced(value, operation):
+def _reduced(value, operation, group=None):
     if num_processes() > 1:
         value = value.clone()
-        distributed.all_reduce(value, operation)
+        distributed.all_reduce(value, operation, group)
     return value
 
 
@@ -171,7 +177,7 @@ def gather(item):
     if num_processes() == 1:
         return [item]
     items = [None] * num_processes() if rank() == 0 else None
-    distributed.gather_object(item, items)
+    distributed.gather_object(item, items, group=_cpu_group)
     return items
 
 
@@ -198,7 +204,7 @@ def shares(costs, num_shares):
 
 
 def gather_rows(indices, rows, num_rows, device):
-    """Puts together a matrix of which each process has some rows.
+    """Puts together a matrix of which each process has some rows, and sends them in blocks.
 
     Arguments
     ---------
@@ -216,13 +222,22 @@ def gather_rows(indices, rows, num_rows, device):
     matrix : torch.Tensor or None
         (num_rows, num_values) on the CPU, in the first process; None in the others.
     """
-    num_values = highest(rows.shape[1], device)
-    matrix = torch.zeros(num_rows, num_values, dtype=torch.float32)
+    num_values = highest(rows.shape[1])
+    block_size = max(1, BLOCK_BYTES // (4 * max(1, num_values)))
+    if num_processes() > 1 and distributed.get_backend() == "gloo":
+        device = "cpu"  # gloo sends nothing else
+    shares = gather(indices)
+    if shares is None:
+        for block in rows.split(block_size) if indices else ():
+            distributed.send(block.to(device).contiguous(), dst=0)
+        return None
+    matrix = torch.empty(num_rows, num_values, dtype=torch.float32)
     if indices:
-        matrix[torch.tensor(indices)] = rows
-    if num_processes() == 1:
-        return matrix
-    # Each row is zero in all processes but one: their sum is exact.
-    matrix = matrix.to(device)
-    distributed.reduce(matrix, dst=0)
-    return matrix.cpu() if rank() == 0 else None
+        matrix[indices] = rows
+    for sender, share in enumerate(shares[1:], 1):
+        for first in range(0, len(share), block_size):
+            part = share[first : first + block_size]
+            block = torch.empty(len(part), num_values, device=device)
+            distributed.recv(block, src=sender)
+            matrix[part] = block.cpu()
+    return matrix

@@ -12,16 +12,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from speechbrain.utils.checkpoints import (
+    DEFAULT_SAVE_HOOKS,
     Checkpointer,
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
+    torch_save,
 )
+from speechbrain.utils.distributed import main_process_only
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
 from local.atomic import flush_to_disk, writing
 from local.errors import InputError
 from local.machine import processes
+from local.model_files.weights import on_cpu
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,17 @@ PARTIAL, DAMAGED = "partial+", "damaged+"
 # SpeechBrain leaves this out, and the counter's parent saves the epoch only: a resumed run would
 # forget the best EER and the patience.
 register_checkpoint_hooks(EpochCounterWithStopper)
+
+
+@main_process_only
+def save_on_cpu(stateful, path):
+    """SpeechBrain's torch_save, in whose place it stands, leaves tensors on their device."""
+    torch.save(on_cpu(stateful.state_dict()), path)
+
+
+DEFAULT_SAVE_HOOKS |= {
+    kind: save_on_cpu for kind, hook in DEFAULT_SAVE_HOOKS.items() if hook is torch_save
+}
 
 
 class WholeCheckpointer(Checkpointer):
@@ -169,7 +184,16 @@ class RandomStates:
     """The random states of Python, numpy and torch in each process, as a part of the checkpoints.
 
     A process that had none, as there were fewer, keeps the state that it has.
+
+    Arguments
+    ---------
+    device : str
+        Of the network: where it is a GPU, its random state is kept, too. Asking for that of another
+        would take memory there.
     """
+
+    def __init__(self, device="cpu"):
+        self.gpu = device if device.startswith("cuda") else None
 
     @mark_as_saver
     def save(self, path):
@@ -185,8 +209,7 @@ class RandomStates:
             "python": [version, torch.tensor(words), gauss],
             "numpy": [name, torch.from_numpy(keys.astype(np.int64)), *position],
             "torch": torch.get_rng_state(),
-            # Of this process's GPU; those of the others would take memory there.
-            "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "cuda": torch.cuda.get_rng_state(self.gpu) if self.gpu else None,
         }
 
     @mark_as_loader
@@ -201,8 +224,8 @@ class RandomStates:
         name, keys, *position = states["numpy"]
         np.random.set_state((name, keys.numpy().astype(np.uint32), *position))
         torch.set_rng_state(states["torch"])
-        if states["cuda"] is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(states["cuda"])
+        if states["cuda"] is not None and self.gpu:
+            torch.cuda.set_rng_state(states["cuda"], self.gpu)
 
 
 @register_checkpoint_hooks

@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import math
 import time
 import warnings
 from pathlib import Path
@@ -21,6 +22,7 @@ from local.errors import InputError
 from local.machine import processes
 from local.machine.signals import Stopped, StopSignals
 from local.training.clock import Clock
+from local.training.late_numbers import LateNumbers
 from local.training.speed import Speedometer
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,9 @@ class ResumableBrain(sb.Brain):
     Everything that overrides a private method of SpeechBrain stands in this class. A subclass
     defines `compute_forward`, `compute_objectives` and `validate`.
 
+    A step reads nothing of the device but the `step_numbers` of the step before, which are
+    averaged over an epoch in `averages`, by the names in `averaged`.
+
     Arguments
     ---------
     train_sampler : local.data.sampling.EndlessShuffle
@@ -47,12 +52,16 @@ class ResumableBrain(sb.Brain):
         minutes and sync_batch_norm are used here.
     """
 
+    averaged = ("train_loss",)
+
     def __init__(self, train_sampler, chunk_seconds, **brain_arguments):
         super().__init__(**brain_arguments)
         self.train_sampler = train_sampler
         self.signals = StopSignals()
         self.speed = Speedometer(chunk_seconds, processes.num_processes())
         self.clock = Clock(self.hparams.minutes)
+        self.averages = dict.fromkeys(self.averaged, 0.0)
+        self._late = LateNumbers()
         self._progress_of_epoch = None
 
     def fit(self, *args, **kwargs):
@@ -94,7 +103,7 @@ class ResumableBrain(sb.Brain):
     # Steps
 
     def fit_batch(self, batch):
-        """SpeechBrain's step; the loss is the mean over all processes.
+        """A step; the numbers of the step before are averaged when it is on its way.
 
         Raises
         ------
@@ -102,18 +111,53 @@ class ResumableBrain(sb.Brain):
             If the loss is not finite: it would not become finite again.
         """
         with self.speed.step(self.train_sampler.batch_size):
-            loss = super().fit_batch(batch)
-        loss = processes.mean(loss.to(self.device)).cpu()
-        if not torch.isfinite(loss):
+            numbers = self.queue_step(batch.to(self.device))
+            self._average(self._late.swap(self.step, numbers))
+
+    def queue_step(self, batch):
+        """SpeechBrain's fit_batch, which would wait for the loss.
+
+        Returns
+        -------
+        numbers : torch.Tensor
+            The `step_numbers` as means over all processes, on the device.
+        """
+        should_step = self.step % self.grad_accumulation_factor == 0
+        self.on_fit_batch_start(batch, should_step)
+        with self.no_sync(not should_step):
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, sb.Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
+            self.scaler.scale(loss / self.grad_accumulation_factor).backward()
+        if should_step:
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        with torch.no_grad():
+            return processes.mean(torch.stack(self.step_numbers(outputs, loss, batch)))
+
+    def step_numbers(self, outputs, loss, batch):
+        """What a step counts for each name in `averaged`: a list of tensors without dimensions."""
+        return [loss]
+
+    def _average(self, late):
+        """Takes numbers of a step into the averages; nothing if it is None."""
+        if late is None:
+            return
+        step, numbers = late
+        if not math.isfinite(numbers[0]):
             raise InputError(
-                f"The loss is {loss.item()} after {self.optimizer_step} updates. Lower the "
+                f"The loss is {numbers[0]} after {self.optimizer_step} updates. Lower the "
                 "learning rate (--lr), or train in float32 (--precision fp32); the same command "
                 f"goes on from the last checkpoint in {self.checkpointer.checkpoints_dir}."
             )
-        return loss
+        for name, number in zip(self.averaged, numbers, strict=True):
+            average = self.averages[name]
+            self.averages[name] = average - average / step + number / step
+        self.avg_train_loss = self.averages["train_loss"]  # of the progress bar
 
-    def check_loss_isfinite(self, loss):
-        """SpeechBrain's would have each step wait for the GPU here; `fit_batch` checks later."""
+    def update_average(self, loss, avg_loss):
+        """SpeechBrain's, called after each step, would read the loss: see `fit_batch`."""
+        return avg_loss
 
     def _wrap_distributed(self):
         """SpeechBrain's synchronises batch norm whether one wants it or not, which CPUs can't."""
@@ -170,6 +214,7 @@ class ResumableBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             # SpeechBrain forgets it now; a checkpoint during validation needs it.
             self._progress_of_epoch = self.progress()
+            self.train_stats, self.averages = self.averages, dict.fromkeys(self.averaged, 0.0)
             # A run that was stopped in a validation goes on there, without a step.
             if processes.rank() == 0 and self.speed.utterances_per_second:
                 logger.info(f"Epoch {epoch}: {self.speed}")
@@ -192,7 +237,7 @@ class ResumableBrain(sb.Brain):
         To be called by all of them at the same place; returns whether for any a checkpoint is due.
         """
         # One exchange for both: the signals have numbers above 1.
-        number = processes.highest(int(self.signals.caught or checkpoint_is_due), self.device)
+        number = processes.highest(int(self.signals.caught or checkpoint_is_due))
         if number <= 1:
             return bool(number)
         self._save_intra_epoch_ckpt()
@@ -209,15 +254,15 @@ class ResumableBrain(sb.Brain):
 
     def progress(self):
         """What an interrupted epoch goes on from, as JSON can hold it."""
-        return {
-            "updates_of_epoch": self.step // self.grad_accumulation_factor,
-            "avg_train_loss": self.avg_train_loss,
-        }
+        with self.speed.step(0):
+            self._average(self._late.swap())
+        averages = {f"avg_{name}": average for name, average in self.averages.items()}
+        return {"updates_of_epoch": self.step // self.grad_accumulation_factor} | averages
 
     def set_progress(self, progress):
         """Goes on from `progress`, in all processes."""
         self.step = progress["updates_of_epoch"] * self.grad_accumulation_factor
-        self.avg_train_loss = progress["avg_train_loss"]
+        self.averages = {name: progress[f"avg_{name}"] for name in self.averaged}
 
     @mark_as_saver
     def _save(self, path):
