@@ -13,9 +13,9 @@ def cut_features(features, num_frames, starts, chunk_frames):
     features : torch.Tensor
         (batch, frames, num_features).
     num_frames : torch.Tensor
-        (batch,) of each utterance, on any device. One shorter than a chunk is repeated.
+        (batch,) of each utterance, on the CPU. One shorter than a chunk is repeated.
     starts : torch.Tensor
-        (batch,) from 0 to 1, on any device; see `local.data.chunks.Chunks`.
+        (batch,) from 0 to 1, on the CPU; see `local.data.chunks.Chunks`.
     chunk_frames : int
 
     Returns
@@ -30,7 +30,7 @@ def cut_features(features, num_frames, starts, chunk_frames):
     tensor([3., 4.])
     """
     last = (num_frames - chunk_frames).clamp(min=0)
-    first = (beside(starts, last) * (last + 1)).long().clamp(max=last)
+    first = (starts * (last + 1)).long().clamp(max=last)
     frames = first[:, None] + torch.arange(chunk_frames, device=last.device)
     frames = beside(frames % num_frames[:, None], features)
     return features.gather(1, frames[:, :, None].expand(-1, -1, features.shape[2]))

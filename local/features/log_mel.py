@@ -166,16 +166,17 @@ class LogMel(torch.nn.Module):
         features : torch.Tensor
             (batch, frames, num_mels), zero after the end of an utterance.
         num_frames : torch.Tensor or None
-            (batch,) frames of each utterance, on the device of the lengths; with a vad those that
-            it leaves, on that of the waveforms. None where lengths is None: the frames that a vad
-            leaves are then repeated up to the number that there was.
+            (batch,) frames of each utterance, with a vad those that it leaves, on the device of the
+            lengths. None where lengths is None: its frames are then repeated up to the number that
+            there was.
         """
         log_mel, num_frames = waveforms, lengths
         if waveforms.ndim == 2:
             log_mel, num_frames = self.log_mel(waveforms, lengths)
         if self.vad == "energy":
             is_kept = loud_frames(log_mel, num_frames, *self.vad_limits)
-            log_mel, num_frames = leave_out(log_mel, num_frames, is_kept)
+            log_mel, num_kept = leave_out(log_mel, num_frames, is_kept)
+            num_frames = None if lengths is None else num_kept.to(lengths.device)
         padding = None if lengths is None else Padding(num_frames, log_mel.shape[1])
         return self._normalize(log_mel.to(self.window.dtype), padding), num_frames
 

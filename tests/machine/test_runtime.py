@@ -41,7 +41,9 @@ def test_workers_are_chosen_by_what_there_is_to_do(monkeypatch):
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(4))
     assert runtime.num_reading_workers(None, "cpu") == 0
     assert runtime.num_reading_workers(None, "cuda:1") == 4
-    assert runtime.num_reading_workers(None, "cuda:1", in_memory=True) == 0
+    # Cutting chunks would stand in the way of a GPU.
+    assert runtime.num_reading_workers(None, "cuda:1", in_memory=True) == 2
+    assert runtime.num_reading_workers(None, "cpu", in_memory=True) == 0
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(100))
     assert runtime.num_reading_workers(None, "cuda") == runtime.MAX_WORKERS
 
