@@ -25,6 +25,11 @@ from local.models.padding import beside
 from local.models.pooling import make_pooling
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true"),
+    # Of what copies a module, as it has no memory.
+    pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),
+]
 WHOLE = {"normalize_over": "utterance", "augment": False, "normalization": "cmvn"}
 # Where a training step waits for the GPU, and why.
 LOSS = "local/training/late_numbers.py: LateNumbers.swap, 1 later"  # read when the next is queued
@@ -95,7 +100,6 @@ def take_steps(brain, loader, num_steps=2):
         brain.fit_batch(pin_memory(batch))
 
 
-@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")
 @pytest.mark.parametrize("name", STEPS)
 def test_a_training_step_waits_only_where_it_must(
     gpu, kernels, corpus, tmp_path, monkeypatch, name
@@ -111,7 +115,6 @@ def test_a_training_step_waits_only_where_it_must(
     assert brain.hparams.valid_precision == {"auto": "bf16"}.get(precision, precision)
 
 
-@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")
 def test_saved_tensors_are_on_the_cpu(gpu, kernels, corpus, tmp_path, monkeypatch):
     with gpu:
         brain, loader = brain_on_gpu(monkeypatch, corpus | {"out_dir": tmp_path})
