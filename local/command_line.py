@@ -29,11 +29,8 @@ _OF_SETTINGS = (LookupError, ValueError, TypeError, ImportError, AttributeError)
 _OF_SETTINGS += (ArithmeticError, RuntimeError, MemoryError)
 
 TERMINATED_STATUS = 128 + signal.SIGTERM
-# After the error itself, which may well be this process's own.
-LOST_CONNECTION = (
-    "The connection to another process is lost, or it no longer answers: see what that one says. "
-    "Of NCCL, NCCL_DEBUG=INFO shows more."
-)
+LOST_CONNECTION = """The connection to another process is lost, or it no longer answers: see what
+that one says. Of NCCL, NCCL_DEBUG=INFO shows more."""
 # A disk that is full or read-only, missing permissions: no mistakes in the code.
 _REFUSALS = (
     errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO,

@@ -37,6 +37,7 @@ from local.training import checkpoints
 from local.training.closing import closing_words
 from local.training.earlier_run import claim_out_dir, is_finished
 from local.training.initial_weights import load_initial_weights, make_classifier
+from local.training.random_states import RandomStates
 from local.training.schedules import chosen
 from local.training.selecting_brain import SelectingBrain
 from local.training.train_log import TrainLog
@@ -148,7 +149,7 @@ def make_brain(hparams, run_opts, prepared, train_sampler, augmentation=None):
             "classifier": classifier,
             "epoch_counter": hparams["epoch_counter"],
             "train_log": train_log,
-            "random_states": checkpoints.RandomStates(run_opts.device),
+            "random_states": RandomStates(run_opts.device),
             "training_data": checkpoints.TrainingData(prepared.train.path),
         }
     )

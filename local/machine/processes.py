@@ -229,7 +229,7 @@ def gather_rows(indices, rows, num_rows, device):
     shares = gather(indices)
     if shares is None:
         for block in rows.split(block_size) if indices else ():
-            distributed.send(block.to(device).contiguous(), dst=0)
+            distributed.send(block.to(device, torch.float32).contiguous(), dst=0)
         return None
     matrix = torch.empty(num_rows, num_values, dtype=torch.float32)
     if indices:
@@ -237,7 +237,7 @@ def gather_rows(indices, rows, num_rows, device):
     for sender, share in enumerate(shares[1:], 1):
         for first in range(0, len(share), block_size):
             part = share[first : first + block_size]
-            block = torch.empty(len(part), num_values, device=device)
+            block = torch.empty(len(part), num_values, dtype=torch.float32, device=device)
             distributed.recv(block, src=sender)
             matrix[part] = block.cpu()
     return matrix

@@ -15,14 +15,13 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from local.errors import InputError
 from local.machine import processes
 from local.machine.signals import Stopped, StopSignals
 from local.training.clock import Clock
-from local.training.late_numbers import LateNumbers
+from local.training.distributed import distributed
+from local.training.late_means import LateMeans
 from local.training.speed import Speedometer
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class ResumableBrain(sb.Brain):
     defines `compute_forward`, `compute_objectives` and `validate`.
 
     A step reads nothing of the device but the `step_numbers` of the step before, which are
-    averaged over an epoch in `averages`, by the names in `averaged`.
+    averaged over an epoch, by the names in `averaged`.
 
     Arguments
     ---------
@@ -60,8 +59,7 @@ class ResumableBrain(sb.Brain):
         self.signals = StopSignals()
         self.speed = Speedometer(chunk_seconds, processes.num_processes())
         self.clock = Clock(self.hparams.minutes)
-        self.averages = dict.fromkeys(self.averaged, 0.0)
-        self._late = LateNumbers()
+        self.means = LateMeans(self.averaged)
         self._progress_of_epoch = None
 
     def fit(self, *args, **kwargs):
@@ -112,7 +110,7 @@ class ResumableBrain(sb.Brain):
         """
         with self.speed.step(self.train_sampler.batch_size):
             numbers = self.queue_step(batch.to(self.device))
-            self._average(self._late.swap(self.step, numbers))
+            self._check(*self.means.add(self.step, numbers)[:1])
 
     def queue_step(self, batch):
         """SpeechBrain's fit_batch, which would wait for the loss.
@@ -139,25 +137,17 @@ class ResumableBrain(sb.Brain):
         """What a step counts for each name in `averaged`: a list of tensors without dimensions."""
         return [loss]
 
-    def _average(self, late):
-        """Takes numbers of a step into the averages; nothing if it is None."""
-        if late is None:
-            return
-        step, numbers = late
-        if not math.isfinite(numbers[0]):
+    def _check(self, loss=0.0):
+        if not math.isfinite(loss):
             raise InputError(
-                f"The loss is {numbers[0]} after {self.optimizer_step} updates. Lower the "
-                "learning rate (--lr), or train in float32 (--precision fp32); the same command "
-                f"goes on from the last checkpoint in {self.checkpointer.checkpoints_dir}."
+                f"The loss is {loss} after {self.optimizer_step} updates. Lower the learning rate "
+                "(--lr), or train in float32 (--precision fp32); the same command goes on from the "
+                f"last checkpoint in {self.checkpointer.checkpoints_dir}."
             )
-        for name, number in zip(self.averaged, numbers, strict=True):
-            average = self.averages[name]
-            self.averages[name] = average - average / step + number / step
-        self.avg_train_loss = self.averages["train_loss"]  # of the progress bar
 
     def update_average(self, loss, avg_loss):
-        """SpeechBrain's, called after each step, would read the loss: see `fit_batch`."""
-        return avg_loss
+        """SpeechBrain's, called after each step for its progress bar, would read the loss."""
+        return self.means.values["train_loss"]
 
     def _wrap_distributed(self):
         """SpeechBrain's synchronises batch norm whether one wants it or not, which CPUs can't."""
@@ -169,23 +159,9 @@ class ResumableBrain(sb.Brain):
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         for name, module in self.modules.items():
             if any(parameter.requires_grad for parameter in module.parameters()):
-                self.modules[name] = self._distributed(module)
-
-    def _distributed(self, module):
-        if self.synchronises_batch_norm:
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
-        return DistributedDataParallel(
-            module,
-            device_ids=[self.device] if self.device_type == "cuda" else None,
-            # On CPUs, this fixes the order in which gradients are summed, which would otherwise
-            # change after the first step: a resumed run would differ in the last bits. The price is
-            # a warning that there are no unused parameters.
-            find_unused_parameters=self.find_unused_parameters or self.device_type == "cpu",
-            # Synchronised statistics are equal anyway.
-            broadcast_buffers=not self.synchronises_batch_norm,
-            # With very many speakers, their gradients are most of the memory.
-            gradient_as_bucket_view=True,
-        )
+                self.modules[name] = distributed(
+                    module, self.device, self.synchronises_batch_norm, self.find_unused_parameters
+                )
 
     @property
     def synchronises_batch_norm(self):
@@ -214,7 +190,7 @@ class ResumableBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             # SpeechBrain forgets it now; a checkpoint during validation needs it.
             self._progress_of_epoch = self.progress()
-            self.train_stats, self.averages = self.averages, dict.fromkeys(self.averaged, 0.0)
+            self.train_stats, self.means = self.means.values, LateMeans(self.averaged)
             # A run that was stopped in a validation goes on there, without a step.
             if processes.rank() == 0 and self.speed.utterances_per_second:
                 logger.info(f"Epoch {epoch}: {self.speed}")
@@ -255,14 +231,14 @@ class ResumableBrain(sb.Brain):
     def progress(self):
         """What an interrupted epoch goes on from, as JSON can hold it."""
         with self.speed.step(0):
-            self._average(self._late.swap())
-        averages = {f"avg_{name}": average for name, average in self.averages.items()}
-        return {"updates_of_epoch": self.step // self.grad_accumulation_factor} | averages
+            self._check(*self.means.finish()[:1])
+        means = {f"avg_{name}": mean for name, mean in self.means.values.items()}
+        return {"updates_of_epoch": self.step // self.grad_accumulation_factor} | means
 
     def set_progress(self, progress):
         """Goes on from `progress`, in all processes."""
         self.step = progress["updates_of_epoch"] * self.grad_accumulation_factor
-        self.averages = {name: progress[f"avg_{name}"] for name in self.averaged}
+        self.means.values = {name: progress[f"avg_{name}"] for name in self.averaged}
 
     @mark_as_saver
     def _save(self, path):

@@ -56,17 +56,14 @@ def test_workers_are_shared_among_the_processes_of_a_machine(monkeypatch):
     assert runtime.num_reading_workers(None, "cuda:1") == 4
 
 
-def test_float32_of_gpus_is_float32_but_for_tf32(monkeypatch):
+def test_float32_of_gpus_is_float32_but_for_tf32(kernels):
     """SpeechBrain and torch would have it otherwise."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    for flags in (cudnn, matmul):
-        monkeypatch.setattr(flags, "allow_tf32", True)
-    monkeypatch.setattr(cudnn, "benchmark", False)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     runtime.choose_kernels("bf16", same_shapes=True)
-    assert (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark) == (False, False, True)
+    assert kernels() == (False, False, True)
     with pytest.raises(ZeroDivisionError), runtime.kernels_for_any_shape("tf32"):
-        assert (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark) == (False, True, False)
+        assert kernels() == (False, True, False)
         raise ZeroDivisionError
-    assert (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark) == (False, False, True)
+    assert kernels() == (False, False, True)
     names = [runtime.autocast_name(name) for name in ("fp32", "tf32", "bf16")]
     assert names == ["fp32", "fp32", "bf16"]

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from local.errors import InputError
-from local.training.checkpoints import RandomStates, TrainingData, WholeCheckpointer
+from local.training.checkpoints import TrainingData, WholeCheckpointer
+from local.training.random_states import RandomStates
 
 
 def test_random_states_come_back(tmp_path):

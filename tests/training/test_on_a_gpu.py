@@ -32,7 +32,7 @@ pytestmark = [
 ]
 WHOLE = {"normalize_over": "utterance", "augment": False, "normalization": "cmvn"}
 # Where a training step waits for the GPU, and why.
-LOSS = "local/training/late_numbers.py: LateNumbers.swap, 1 later"  # read when the next is queued
+LOSS = "local/training/late_means.py: LateMeans.finish, 1 later"  # read when the next is queued
 SPEED = "local/augmentation/voices.py: _resampler"  # copies the filter of a speed, once in a run
 LOUD = "local/features/log_mel.py: LogMel.forward"  # only the GPU knows which frames are loud
 STEPS = {
@@ -63,18 +63,6 @@ def gpu(monkeypatch):
     voices._resampler.cache_clear()
     yield PretendedGpu(monkeypatch)
     voices._resampler.cache_clear()
-
-
-@pytest.fixture
-def kernels():
-    """What is chosen for the whole process; restored after the test."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
-    yield lambda: {
-        "tf32": (matmul.allow_tf32, cudnn.allow_tf32),
-        "tries": cudnn.benchmark,
-    }
-    matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
 
 
 def brain_on_gpu(monkeypatch, settings):
@@ -111,7 +99,7 @@ def test_a_training_step_waits_only_where_it_must(
         take_steps(brain, loader)
     assert set(gpu.waits) == expected and gpu.waits.count(LOSS) == 1
     precision = settings.get("precision", "fp32")
-    assert kernels() == {"tf32": (False, precision == "tf32"), "tries": True}
+    assert kernels() == (False, precision == "tf32", True)
     assert brain.hparams.valid_precision == {"auto": "bf16"}.get(precision, precision)
 
 
@@ -156,7 +144,7 @@ def test_evaluation_mixes_no_devices(gpu, kernels, monkeypatch, name, vad):
         indices, rows = embed.embed_share(features, extractor, loader, DEVICE, "bf16", False)
     assert indices == [0, 1, 2] and rows.shape == (3, 8)
     assert gpu.waits == ([LOUD, RESULT] if vad == "energy" else [RESULT])
-    assert kernels()["tries"] == kernels_before["tries"]
+    assert kernels() == (False, *kernels_before[1:])
 
 
 def test_what_waits_is_seen(gpu):
