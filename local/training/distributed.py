@@ -1,22 +1,34 @@
-"""A module to one whose gradients, and perhaps batch norms, are those of all processes."""
+"""The modules of one process to modules whose gradients are those of all processes."""
+
+import warnings
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 
-def distributed(module, device, synchronises_batch_norm, find_unused_parameters=False):
-    """Wraps a module of one process.
+def share_gradients(modules, device, synchronises_batch_norm, find_unused_parameters):
+    """Wraps those of some modules that are trained, in their place.
 
     Arguments
     ---------
-    module : torch.nn.Module
+    modules : torch.nn.ModuleDict
     device : str
-        That it is on.
+        That they are on.
     synchronises_batch_norm : bool
         Whether batch norm sees the chunks of all processes.
     find_unused_parameters : bool
-        See DistributedDataParallel.
+        Of DistributedDataParallel; it always does on CPUs.
     """
+    # The gradients of einsum have other strides; copying them costs next to nothing.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+    for name, module in modules.items():
+        if any(parameter.requires_grad for parameter in module.parameters()):
+            modules[name] = _wrapped(
+                module, device, synchronises_batch_norm, find_unused_parameters
+            )
+
+
+def _wrapped(module, device, synchronises_batch_norm, find_unused_parameters):
     on_gpu = device.startswith("cuda")
     if synchronises_batch_norm:
         module = nn.SyncBatchNorm.convert_sync_batchnorm(module)

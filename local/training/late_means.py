@@ -1,6 +1,10 @@
 """Numbers of training steps to their means, without a step that waits for the GPU."""
 
+import math
+
 import torch
+
+from local.errors import InputError
 
 
 class LateMeans:
@@ -71,3 +75,14 @@ def _now(numbers):
     event = torch.cuda.Event()
     event.record()
     return event
+
+
+def check_finite(losses, num_updates, folder):
+    """Raises an InputError if one of some losses is not finite; the folder is that of `save/`."""
+    for loss in losses:
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The loss is {loss} after {num_updates} updates. Lower the learning rate (--lr), "
+                "or train in float32 (--precision fp32); the same command goes on from the last "
+                f"checkpoint in {folder}."
+            )

@@ -3,9 +3,7 @@
 import functools
 import json
 import logging
-import math
 import time
-import warnings
 from pathlib import Path
 
 import speechbrain as sb
@@ -16,12 +14,11 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 
-from local.errors import InputError
 from local.machine import processes
 from local.machine.signals import Stopped, StopSignals
 from local.training.clock import Clock
-from local.training.distributed import distributed
-from local.training.late_means import LateMeans
+from local.training.distributed import share_gradients
+from local.training.late_means import LateMeans, check_finite
 from local.training.speed import Speedometer
 
 logger = logging.getLogger(__name__)
@@ -103,22 +100,16 @@ class ResumableBrain(sb.Brain):
     def fit_batch(self, batch):
         """A step; the numbers of the step before are averaged when it is on its way.
 
-        Raises
-        ------
-        InputError
-            If the loss is not finite: it would not become finite again.
+        Raises an InputError if its loss was not finite: it would not become finite again.
         """
         with self.speed.step(self.train_sampler.batch_size):
             numbers = self.queue_step(batch.to(self.device))
-            self._check(*self.means.add(self.step, numbers)[:1])
+            self._check(self.means.add(self.step, numbers))
 
     def queue_step(self, batch):
         """SpeechBrain's fit_batch, which would wait for the loss.
 
-        Returns
-        -------
-        numbers : torch.Tensor
-            The `step_numbers` as means over all processes, on the device.
+        Returns the `step_numbers` as means over all processes: a tensor on the device.
         """
         should_step = self.step % self.grad_accumulation_factor == 0
         self.on_fit_batch_start(batch, should_step)
@@ -137,13 +128,9 @@ class ResumableBrain(sb.Brain):
         """What a step counts for each name in `averaged`: a list of tensors without dimensions."""
         return [loss]
 
-    def _check(self, loss=0.0):
-        if not math.isfinite(loss):
-            raise InputError(
-                f"The loss is {loss} after {self.optimizer_step} updates. Lower the learning rate "
-                "(--lr), or train in float32 (--precision fp32); the same command goes on from the "
-                f"last checkpoint in {self.checkpointer.checkpoints_dir}."
-            )
+    def _check(self, numbers):
+        folder = self.checkpointer.checkpoints_dir
+        check_finite(numbers[:1], self.optimizer_step, folder)
 
     def update_average(self, loss, avg_loss):
         """SpeechBrain's, called after each step for its progress bar, would read the loss."""
@@ -153,15 +140,9 @@ class ResumableBrain(sb.Brain):
         """SpeechBrain's synchronises batch norm whether one wants it or not, which CPUs can't."""
         if not self.distributed_launch:
             super()._wrap_distributed()
-        if processes.num_processes() == 1:
-            return
-        # The gradients of einsum have other strides; copying them costs next to nothing.
-        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        for name, module in self.modules.items():
-            if any(parameter.requires_grad for parameter in module.parameters()):
-                self.modules[name] = distributed(
-                    module, self.device, self.synchronises_batch_norm, self.find_unused_parameters
-                )
+        if processes.num_processes() > 1:
+            options = self.synchronises_batch_norm, self.find_unused_parameters
+            share_gradients(self.modules, self.device, *options)
 
     @property
     def synchronises_batch_norm(self):
@@ -231,7 +212,7 @@ class ResumableBrain(sb.Brain):
     def progress(self):
         """What an interrupted epoch goes on from, as JSON can hold it."""
         with self.speed.step(0):
-            self._check(*self.means.finish()[:1])
+            self._check(self.means.finish())
         means = {f"avg_{name}": mean for name, mean in self.means.values.items()}
         return {"updates_of_epoch": self.step // self.grad_accumulation_factor} | means
 
