@@ -31,6 +31,8 @@ _OF_SETTINGS = (LookupError, ValueError, TypeError, ImportError, AttributeError)
 _OF_SETTINGS += (ArithmeticError, RuntimeError, MemoryError)
 
 TERMINATED_STATUS = 128 + signal.SIGTERM
+LOST_CONNECTION = """The connection to another process is lost, or it no longer answers: see what
+that one says. Of NCCL, NCCL_DEBUG=INFO shows more."""
 # A disk that is full or read-only, missing permissions: no mistakes in the code.
 _REFUSALS = (
     errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO,
@@ -180,7 +182,7 @@ def run(main):
             raise
         if _is_lost_connection(error):
             _wait_for_torchrun()
-            _end(1, "The connection to another process is lost, or it no longer answers.")
+            _end(1, f"{type(error).__name__}: {error}\n{LOST_CONNECTION}")
         sys.excepthook(*sys.exc_info())
         _end(1, f"{type(error).__name__}: {error}. This ends all processes.")
     _leave_processes()

@@ -32,11 +32,13 @@ from local.evaluation.metrics import eer
 from local.evaluation.warnings import collapse_warning
 from local.features.cutting import cut_features
 from local.machine import processes, runtime
+from local.machine.rows import gather_rows
 from local.scoring.cosine import cosine_scores
 from local.training import checkpoints, costs
 from local.training.closing import closing_words
 from local.training.earlier_run import claim_out_dir, is_finished
 from local.training.initial_weights import load_initial_weights, make_classifier
+from local.training.random_states import RandomStates
 from local.training.schedules import chosen
 from local.training.selecting_brain import SelectingBrain
 from local.training.train_log import TrainLog
@@ -50,6 +52,8 @@ CKPT_INTERVAL_MINUTES = 15
 class SpeakerBrain(SelectingBrain):
     """Trains on chunks of the training speakers, validates by EER on whole utterances.
 
+    Nothing of a training step reads from the device: tests/training/test_on_a_gpu.py.
+
     Arguments
     ---------
     trials : local.lists.trials.Trials
@@ -58,17 +62,17 @@ class SpeakerBrain(SelectingBrain):
         As for SelectingBrain; modules: features, extractor and classifier.
     """
 
+    averaged = ("train_loss", "accuracy")
+
     def __init__(self, trials, **brain_arguments):
         super().__init__(**brain_arguments)
         self.trials = trials
         self.trials_digest = trials.digest()
-        self.avg_accuracy = 0.0
 
     # Training
 
     def compute_forward(self, batch, stage):
-        """A batch of Chunks to the cosines with each speaker: (batch, num_speakers)."""
-        batch = batch.to(self.device)
+        """Chunks, moved to the device, to the cosines with each speaker: (batch, num_speakers)."""
         augmented = stage == sb.Stage.TRAIN and batch.draws is not None
         waveforms = batch.waveforms
         if augmented:
@@ -85,31 +89,20 @@ class SpeakerBrain(SelectingBrain):
 
     def compute_objectives(self, predictions, batch, stage):
         """The cosines of the chunks to the margin softmax loss."""
-        labels = batch.labels.to(self.device)
+        loss, labels = self.hparams.loss, batch.labels
         if batch.draws is None:
-            return self.hparams.loss(predictions, labels)
-        return self.modules.augmentation.loss(self.hparams.loss, predictions, labels, batch.draws)
+            return loss(predictions, labels)
+        return self.modules.augmentation.loss(loss, predictions, labels, batch.draws)
 
     def on_fit_batch_start(self, batch, should_step):
         self.hparams.loss.set_step(self.position, self.total_updates)
 
-    def on_fit_batch_end(self, batch, outputs, loss, should_step):
-        super().on_fit_batch_end(batch, outputs, loss, should_step)
-        is_correct = outputs.argmax(dim=1) == batch.labels.to(self.device)
-        accuracy = processes.mean(is_correct.float().mean())
-        self.avg_accuracy = self.update_average(accuracy, self.avg_accuracy)
+    def step_numbers(self, outputs, loss, batch):
+        is_correct = outputs.argmax(dim=1) == batch.labels
+        return [loss, is_correct.to(loss.dtype).mean()]
 
-    def on_stage_end(self, stage, stage_loss, epoch=None):
-        super().on_stage_end(stage, stage_loss, epoch)
-        self.train_stats = {"loss": stage_loss, "accuracy_percent": 100 * self.avg_accuracy}
-        self.avg_accuracy = 0.0
-
-    def progress(self):
-        return super().progress() | {"avg_accuracy": self.avg_accuracy}
-
-    def set_progress(self, progress):
-        super().set_progress(progress)
-        self.avg_accuracy = progress["avg_accuracy"]
+    def train_figures(self):
+        return super().train_figures() | {"accuracy_percent": 100 * self.train_stats["accuracy"]}
 
     # Validation
 
@@ -120,14 +113,12 @@ class SpeakerBrain(SelectingBrain):
             self.kept_extractor,
             valid_set,
             self.device,
-            self.eval_precision,
+            self.hparams.valid_precision,
             progress=show_progress,
             is_over=lambda: self.signals.caught,
         )
         self.stop_if_asked()
-        embeddings = processes.gather_rows(
-            indices, embeddings, len(self.trials.utterances), self.device
-        )
+        embeddings = gather_rows(indices, embeddings, len(self.trials.utterances), self.device)
         rate, threshold = processes.on_first(lambda: self._eer(embeddings))
         figures = {"eer_percent": 100 * rate, "threshold": threshold}
         return figures | {"trials_digest": self.trials_digest}
@@ -154,7 +145,7 @@ def make_brain(hparams, run_opts, prepared, augmentation, num_classes, train_sam
             "classifier": classifier,
             "epoch_counter": hparams["epoch_counter"],
             "train_log": train_log,
-            "random_states": checkpoints.RandomStates(),
+            "random_states": RandomStates(run_opts.device),
             "training_data": checkpoints.TrainingData(prepared.train.path),
         }
     )
@@ -199,8 +190,11 @@ def set_up(yaml_path, hparams, run_opts, overrides):
     """
     device = run_opts.device
     runtime.keep_freed_memory(device)
-    hparams["precision"] = runtime.precision(hparams["precision"], device)
-    hparams["eval_precision"] = hparams["precision"]  # but for a run option of that name
+    precision = runtime.precision(hparams["precision"], device)
+    runtime.choose_kernels(precision, same_shapes=True)
+    hparams["precision"] = hparams["eval_precision"] = runtime.autocast_name(precision)
+    is_given = "eval_precision" in run_opts.overridden_args
+    hparams["valid_precision"] = run_opts.eval_precision if is_given else precision
     if "ckpt_interval_steps" not in run_opts.overridden_args:  # SpeechBrain takes one of them
         hparams["ckpt_interval_minutes"] = CKPT_INTERVAL_MINUTES
     with writing(hparams["out_dir"]):
@@ -210,7 +204,9 @@ def set_up(yaml_path, hparams, run_opts, overrides):
     prepared, augmentation, _ = data = prepare_data(hparams)
     train_loader = hparams["train_loader"](prepared.train, device, augmentation)
     num_workers = runtime.num_reading_workers(hparams["num_workers"], device)
-    valid_loader = hparams["valid_loader"](prepared.valid.path, num_workers=num_workers)
+    valid_loader = hparams["valid_loader"](
+        prepared.valid.path, num_workers=num_workers, device=device
+    )
     brain = make_brain(hparams, run_opts, *data, train_loader.batch_sampler)
     if processes.rank() > 0:
         # The weights are the same in all processes; what is drawn from now on is not.

@@ -68,6 +68,18 @@ def seeded():
     np.random.seed(0)
 
 
+@pytest.fixture
+def kernels():
+    """What is chosen of a GPU's for the whole process: TF32 of products, of convolutions; trying.
+
+    It is restored after the test.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
+    yield lambda: (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark)
+    matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_list_of_packages():
     """For its env.log SpeechBrain lists all packages in each run, which takes a second."""

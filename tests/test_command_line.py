@@ -153,7 +153,11 @@ def test_stopped_run_has_the_status_of_its_signal(capsys):
         (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero. This ends all processes."),
         (
             RuntimeError("[/gloo/pair.cc] closed"),
-            "The connection to another process is lost, or it no longer answers.",
+            f"RuntimeError: [/gloo/pair.cc] closed\n{command_line.LOST_CONNECTION}",
+        ),
+        (
+            RuntimeError("NCCL error: unhandled cuda error"),
+            f"RuntimeError: NCCL error: unhandled cuda error\n{command_line.LOST_CONNECTION}",
         ),
     ],
 )

@@ -28,7 +28,7 @@ SCRIPTS = {
 }
 # Read by sb.Brain itself, from the hparams.
 BRAIN_OPTIONS = {"precision", "grad_accumulation_factor"}
-SET_BY_SCRIPTS = {"ckpt_interval_minutes", "eval_precision"}
+SET_BY_SCRIPTS = {"ckpt_interval_minutes", "eval_precision", "valid_precision"}
 
 
 def keys_of(path):

@@ -18,7 +18,7 @@ MAY_USE = {
     "lists": {"audio"},
     "models": set(),
     "features": {"models", "audio", "machine"},
-    "augmentation": {"audio", "command_line", "data", "features", "machine"},
+    "augmentation": {"audio", "command_line", "data", "features", "machine", "models"},
     "data": {"lists", "audio", "features", "machine"},
     "model_files": {"features", "models"},
     "training": {"machine", "model_files", "models"},

@@ -4,6 +4,8 @@ All numbers that a chunk needs are drawn where it is cut (`local.data.chunks`), 
 What is chosen by them is known on the CPU, so that nothing ever waits for a GPU's answer.
 """
 
+from local.models import padding
+
 
 def check_bool(name, value):
     """Raises a ValueError for what is neither True nor False."""
@@ -76,9 +78,7 @@ def beside(values, tensor):
     """Values of the CPU on the device of a tensor and, unless they are indices, in its type."""
     if values.is_floating_point():
         values = values.to(tensor.dtype)
-    if tensor.is_cuda:
-        values = values.pin_memory()  # a copy of it doesn't wait for what the GPU has to do
-    return values.to(tensor.device, non_blocking=True)
+    return padding.beside(values, tensor)
 
 
 def level(waveforms):

@@ -1,4 +1,6 @@
-"""Stretches of time that are left out of features."""
+"""Stretches of time and of mels that are left out of features."""
+
+import functools
 
 import torch
 
@@ -42,7 +44,45 @@ class TimeMasks(Part):
         lengths, places = draws.view(len(rows), self.num_masks, 2).unbind(dim=2)
         lengths = (lengths * (min(self.max_frames, num_frames) + 1)).long()
         first = (places * (num_frames - lengths + 1)).long()
-        first, lengths = beside(torch.stack([first, lengths]), rows)[..., None]
-        frames = torch.arange(num_frames, device=rows.device)
-        is_masked = ((frames >= first) & (frames < first + lengths)).any(dim=1)
-        return rows.masked_fill_(is_masked[:, :, None], 0.0)
+        first, lengths = beside(torch.stack([first, lengths]), rows)
+        return rows.masked_fill_(_covered(first, lengths, num_frames)[:, :, None], 0.0)
+
+
+class MelMask(torch.nn.Module):
+    """Sets neighbouring mels of normalised features to zero, their mean; others in each chunk.
+
+    SpeechBrain's SpectrogramDrop of one mask along the mels draws the same numbers, but waits for
+    the GPU three times to look at them.
+
+    Arguments
+    ---------
+    max_mels : int
+        A mask has from 0 to so many mels, and begins at any; the last ones may be beyond the band.
+
+    Example
+    -------
+    >>> _ = torch.manual_seed(3)
+    >>> MelMask(max_mels=2)(torch.ones(1, 2, 4))
+    tensor([[[1., 0., 0., 1.],
+             [1., 0., 0., 1.]]])
+    """
+
+    def __init__(self, max_mels=20):
+        super().__init__()
+        self.max_mels = max_mels
+
+    def forward(self, features):
+        """(batch, frames, num_mels), changed in place -> the same."""
+        batch_size, _, num_mels = features.shape
+        draw = functools.partial(torch.randint, device=features.device)
+        draw(1, 2, (1,))  # how many masks, in SpectrogramDrop: results stay what they were with it
+        lengths = draw(self.max_mels + 1, (batch_size, 1))
+        first = draw(num_mels, (batch_size, 1))
+        return features.masked_fill_(_covered(first, lengths, num_mels)[:, None], 0.0)
+
+
+def _covered(first, lengths, size):
+    """Where masks are, whose beginnings and lengths are (batch, masks): bool (batch, size)."""
+    place = torch.arange(size, device=first.device)
+    first, lengths = first[..., None], lengths[..., None]
+    return ((place >= first) & (place < first + lengths)).any(dim=1)

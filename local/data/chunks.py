@@ -22,7 +22,8 @@ from local.machine.runtime import num_reading_workers
 class Chunks(NamedTuple):
     """A training batch: chunks or, with `lengths` and `starts`, whole utterances.
 
-    Chunks that are to be made faster are longer than others, which have zeros behind them.
+    Lengths, starts and draws stay on the CPU, as a GPU would have to be asked for them. Chunks that
+    are to be made faster are longer than others, which have zeros behind them.
     """
 
     waveforms: torch.Tensor  # int16 (batch, samples); or stored log-mel, (batch, frames, num_mels)
@@ -32,13 +33,13 @@ class Chunks(NamedTuple):
     starts: torch.Tensor | None
     labels: torch.Tensor  # int64 (batch,)
     # float64 (batch, num_draws) from 0 to below 1, of what changes the chunks: see
-    # `local.augmentation`. They stay on the CPU.
+    # `local.augmentation`.
     draws: torch.Tensor | None = None
 
     def to(self, device):
-        """A copy on the device, asynchronous from pinned memory."""
-        moved = (x if x is None else x.to(device, non_blocking=True) for x in self[:-1])
-        return Chunks(*moved, self.draws)
+        """A copy with waveforms and labels on the device, asynchronous from pinned memory."""
+        waveforms, labels = (x.to(device, non_blocking=True) for x in (self.waveforms, self.labels))
+        return self._replace(waveforms=waveforms, labels=labels)
 
 
 class ChunkDataset(Dataset):
@@ -205,7 +206,7 @@ def training_loader(
         ),
         collate_fn=functools.partial(collate, whole),
         num_workers=num_reading_workers(num_workers, device, in_memory),
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=device.startswith("cuda"),
         # Without one, the loader draws from the random state that checkpoints keep.
         generator=torch.Generator(),
     )

@@ -13,7 +13,7 @@ from local.data.readers import read_utterance
 from local.embeddings.levels import FINE, judge_level
 from local.embeddings.long_recordings import MAX_FRAMES, embed_by_parts
 from local.errors import InputError
-from local.machine import processes
+from local.machine import processes, runtime
 
 
 def write_crops(manifest_path, crops_path, num_crops, crop_seconds):
@@ -127,18 +127,18 @@ def padded_seconds(batches, durations):
     return [len(batch) * durations[batch[0]] for batch in batches]
 
 
-def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0):
-    """A DataLoader of Utterances: this process's share of a manifest.
+def utterance_loader(manifest_path, sample_rate, batch_seconds, num_workers=0, device="cpu"):
+    """A DataLoader of Utterances, for a network on the device: this process's share of a manifest.
 
     The batches are those of `batches_by_length` for any number of processes, so that embeddings do
     not depend on it. An utterance that can't be read raises an InputError.
     """
     dataset = WholeUtterances(manifest_path, sample_rate)
     batches = batches_by_length(dataset.durations(), batch_seconds)
-    return batch_loader(dataset, batches, num_workers)
+    return batch_loader(dataset, batches, num_workers, device)
 
 
-def batch_loader(dataset, batches, num_workers=0):
+def batch_loader(dataset, batches, num_workers=0, device="cpu"):
     """A DataLoader of Utterances: this process's share of batches of a WholeUtterances."""
     costs = padded_seconds(batches, dataset.durations())
     shares = processes.shares(costs, processes.num_processes())
@@ -147,7 +147,7 @@ def batch_loader(dataset, batches, num_workers=0):
         batch_sampler=[batches[index] for index in shares[processes.rank()]],
         collate_fn=_collate,
         num_workers=num_workers,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=device.startswith("cuda"),
         # Without one, each validation would change torch's random state, which training restores.
         generator=torch.Generator(),
     )
@@ -165,9 +165,7 @@ def _collate(items):
 
 def embed_batch(features, extractor, batch, device):
     """Embeddings of a batch of Utterances: float32 (batch, embedding_size), on the device."""
-    waveforms = batch.waveforms.to(device, non_blocking=True)
-    lengths = batch.lengths.to(device, non_blocking=True)
-    values, num_frames = features(waveforms, lengths)
+    values, num_frames = features(batch.waveforms.to(device, non_blocking=True), batch.lengths)
     # Not in parts, where a state depends on all of a recording.
     if values.shape[1] > MAX_FRAMES and hasattr(extractor.front_end, "context"):
         return embed_by_parts(extractor, values, num_frames, MAX_FRAMES).float()
@@ -208,8 +206,8 @@ def embed_batches(features, extractor, loader, device, precision, progress, is_o
         From `utterance_loader` or `batch_loader`.
     device : str
     precision : str
-        "fp32" or "bf16" of the front end. In bf16 an embedding differs a little from batch to
-        batch, as the order of summation does.
+        "fp32", "tf32" or "bf16" of the front end. In bf16 an embedding differs a little from batch
+        to batch, as the order of summation does.
     progress : bool
         Whether the first process shows a progress bar.
     is_over : callable
@@ -225,7 +223,8 @@ def embed_batches(features, extractor, loader, device, precision, progress, is_o
     extractor.to(device).eval()
     kind, is_half = torch.device(device).type, precision == "bf16"
     hidden = not progress or processes.rank() > 0
-    with torch.autocast(kind, torch.bfloat16, enabled=is_half):
+    autocast = torch.autocast(kind, torch.bfloat16, enabled=is_half)
+    with runtime.kernels_for_any_shape(precision), autocast:
         for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
             if is_over():
                 break

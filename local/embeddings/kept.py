@@ -72,7 +72,8 @@ def embed_kept(model, manifest_path, folder, computation, layer="embedding", rec
         num_missing = sum(len(batches[index]) for index in missing)
         logger.info(f"{folder}: goes on, with {num_missing:,} of {len(dataset):,} recordings")
     num_workers = runtime.num_reading_workers(computation.num_workers, device)
-    loader = batch_loader(dataset, [batches[index] for index in missing], num_workers)
+    missing_batches = [batches[index] for index in missing]
+    loader = batch_loader(dataset, missing_batches, num_workers, device)
     stream = embed_batches(
         model["features"], model["extractor"], loader, device, precision, computation.progress
     )

@@ -48,7 +48,8 @@ class SpeakerVerification(SpeakerRecognition):
         if wav_lens is None:
             wav_lens = torch.ones(len(wavs))
         num_samples = wavs.shape[1]
-        lengths = (wav_lens.to(self.device) * num_samples).round().long().clamp(1, num_samples)
+        # On the CPU, where nobody waits for a GPU's answer.
+        lengths = (wav_lens.cpu() * num_samples).round().long().clamp(1, num_samples)
         # The features are defined on the scale of 16-bit samples.
         features, num_frames = self.mods.compute_features(wavs * 32768.0, lengths)
         return self.mods.embedding_model(features, num_frames).float().unsqueeze(1)

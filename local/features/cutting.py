@@ -2,6 +2,8 @@
 
 import torch
 
+from local.models.padding import beside
+
 
 def cut_features(features, num_frames, starts, chunk_frames):
     """Cuts a chunk out of the features of each utterance.
@@ -11,9 +13,9 @@ def cut_features(features, num_frames, starts, chunk_frames):
     features : torch.Tensor
         (batch, frames, num_features).
     num_frames : torch.Tensor
-        (batch,) of each utterance. One shorter than a chunk is repeated.
+        (batch,) of each utterance, on the CPU. One shorter than a chunk is repeated.
     starts : torch.Tensor
-        (batch,) from 0 to 1; see `local.data.chunks.Chunks`.
+        (batch,) from 0 to 1, on the CPU; see `local.data.chunks.Chunks`.
     chunk_frames : int
 
     Returns
@@ -29,6 +31,6 @@ def cut_features(features, num_frames, starts, chunk_frames):
     """
     last = (num_frames - chunk_frames).clamp(min=0)
     first = (starts * (last + 1)).long().clamp(max=last)
-    frames = first[:, None] + torch.arange(chunk_frames, device=features.device)
-    frames = frames % num_frames[:, None]
+    frames = first[:, None] + torch.arange(chunk_frames, device=last.device)
+    frames = beside(frames % num_frames[:, None], features)
     return features.gather(1, frames[:, :, None].expand(-1, -1, features.shape[2]))

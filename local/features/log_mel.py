@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from local.features.vad import check_limits, leave_out, loud_frames
-from local.models.padding import Padding
+from local.models.padding import Padding, beside
 from local.models.precision import in_float32
 
 # Utterances at once on a CPU, few enough for the processor's cache to hold what is computed.
@@ -158,22 +158,25 @@ class LogMel(torch.nn.Module):
             (batch, samples) of any type, on the scale of int16 samples; or the result of `log_mel`,
             (batch, frames, num_mels), which is then only normalised.
         lengths : torch.Tensor, optional
-            (batch,) samples (or frames) of each utterance; what follows them has no effect.
+            (batch,) samples (or frames) of each utterance, best on the CPU (see
+            `local.models.padding.Padding`); what follows them has no effect.
 
         Returns
         -------
         features : torch.Tensor
             (batch, frames, num_mels), zero after the end of an utterance.
         num_frames : torch.Tensor or None
-            (batch,) frames of each utterance, with a vad those that it leaves; None where lengths
-            is None: its frames are then repeated up to the number that there was.
+            (batch,) frames of each utterance, with a vad those that it leaves, on the device of the
+            lengths. None where lengths is None: its frames are then repeated up to the number that
+            there was.
         """
         log_mel, num_frames = waveforms, lengths
         if waveforms.ndim == 2:
             log_mel, num_frames = self.log_mel(waveforms, lengths)
         if self.vad == "energy":
             is_kept = loud_frames(log_mel, num_frames, *self.vad_limits)
-            log_mel, num_frames = leave_out(log_mel, num_frames, is_kept)
+            log_mel, num_kept = leave_out(log_mel, num_frames, is_kept)
+            num_frames = None if lengths is None else num_kept.to(lengths.device)
         padding = None if lengths is None else Padding(num_frames, log_mel.shape[1])
         return self._normalize(log_mel.to(self.window.dtype), padding), num_frames
 
@@ -241,4 +244,5 @@ def _mean(values, padding):
     """The mean over the frames of each utterance; may change the padding."""
     if padding is None:
         return values.mean(dim=1, keepdim=True)
-    return padding.fill_(values, 0.0).sum(dim=1, keepdim=True) / padding.lengths[:, None, None]
+    lengths = beside(padding.lengths, values)[:, None, None]
+    return padding.fill_(values, 0.0).sum(dim=1, keepdim=True) / lengths

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from local.models.padding import length_mask
+from local.models.padding import beside, length_mask
 
 # A power's natural logarithm times this is its level in dB.
 _DB = 10 / math.log(10)
@@ -54,8 +54,9 @@ def loud_frames(log_mel, num_frames, range_db, context):
     tensor([[ True,  True,  True, False]])
     """
     levels = _DB * torch.logsumexp(2 * log_mel, dim=2)
-    is_frame = None if num_frames is None else length_mask(num_frames, levels.shape[1])
-    if is_frame is not None:
+    is_frame = None
+    if num_frames is not None:
+        is_frame = length_mask(beside(num_frames, levels), levels.shape[1])
         levels = levels.masked_fill(~is_frame, -torch.inf)
     is_loud = levels >= levels.amax(dim=1, keepdim=True) - range_db
     width = 2 * context + 1

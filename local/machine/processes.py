@@ -13,6 +13,8 @@ from local.errors import InputError
 # How long the others wait for what the first process does alone, such as examining a large corpus.
 PATIENCE = timedelta(hours=2)
 _patient_group = None
+# For what is known on CPUs: a group on GPUs would wait until they have done what they have to do.
+_cpu_group = None
 
 
 def join_processes(run_opts, timeout_minutes=5.0):
@@ -41,10 +43,12 @@ def join_processes(run_opts, timeout_minutes=5.0):
     from speechbrain.utils.distributed import infer_device  # here, as it takes most of a second
 
     device = run_opts.device or infer_device()
+    on_gpus = device.startswith("cuda")
     if "RANK" not in os.environ:
         _refuse_srun_alone()
+        if on_gpus:  # else, what names no GPU would take memory of the first one
+            torch.cuda.set_device(torch.device(device).index or 0)
         return _with(run_opts, device=device)
-    on_gpus = device.startswith("cuda")
     if on_gpus and num_local() > torch.cuda.device_count():
         raise InputError(
             f"{num_local()} processes on a machine of {torch.cuda.device_count()} GPUs: start one "
@@ -62,9 +66,11 @@ def join_processes(run_opts, timeout_minutes=5.0):
 
 def _join(backend, timeout):
     """In place of SpeechBrain's ddp_init_group, whose processes wait for each other for 2 hours."""
-    global _patient_group
+    global _patient_group, _cpu_group
     distributed.init_process_group(backend, timeout=timeout)
     _patient_group = distributed.new_group(backend="gloo", timeout=PATIENCE)
+    if backend != "gloo":
+        _cpu_group = distributed.new_group(backend="gloo", timeout=timeout)
 
 
 def _with(run_opts, **changes):
@@ -163,17 +169,15 @@ def mean(value):
     return _reduced(value, distributed.ReduceOp.SUM) / num_processes()
 
 
-def highest(number, device):
-    """The highest of a whole number of each process."""
-    if num_processes() == 1:
-        return number
-    return int(_reduced(torch.tensor(number, device=device), distributed.ReduceOp.MAX))
+def highest(number):
+    """The highest of a whole number of each process. Doesn't wait for GPUs."""
+    return int(_reduced(torch.tensor(number), distributed.ReduceOp.MAX, _cpu_group))
 
 
-def _reduced(value, operation):
+def _reduced(value, operation, group=None):
     if num_processes() > 1:
         value = value.clone()
-        distributed.all_reduce(value, operation)
+        distributed.all_reduce(value, operation, group)
     return value
 
 
@@ -189,7 +193,7 @@ def gather(item):
     if num_processes() == 1:
         return [item]
     items = [None] * num_processes() if rank() == 0 else None
-    distributed.gather_object(item, items)
+    distributed.gather_object(item, items, group=_cpu_group)
     return items
 
 
@@ -213,34 +217,3 @@ def shares(costs, num_shares):
         found[least].append(index)
         sums[least] += cost
     return found
-
-
-def gather_rows(indices, rows, num_rows, device):
-    """Puts together a matrix of which each process has some rows.
-
-    Arguments
-    ---------
-    indices : list of int
-        Where the rows of this process belong.
-    rows : torch.Tensor
-        (len(indices), num_values), on the CPU; of a process without rows, (0, 0).
-    num_rows : int
-        Of the whole matrix; each is in one process.
-    device : str
-        That the processes exchange tensors on.
-
-    Returns
-    -------
-    matrix : torch.Tensor or None
-        (num_rows, num_values) on the CPU, in the first process; None in the others.
-    """
-    num_values = highest(rows.shape[1], device)
-    matrix = torch.zeros(num_rows, num_values, dtype=torch.float32)
-    if indices:
-        matrix[torch.tensor(indices)] = rows
-    if num_processes() == 1:
-        return matrix
-    # Each row is zero in all processes but one: their sum is exact.
-    matrix = matrix.to(device)
-    distributed.reduce(matrix, dst=0)
-    return matrix.cpu() if rank() == 0 else None

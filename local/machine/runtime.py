@@ -1,5 +1,6 @@
-"""A device to what suits it: number format, worker processes, memory."""
+"""A device to what suits it: number format, kernels, worker processes, memory."""
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -16,6 +17,8 @@ _NEVER = -1
 _MADV_HUGEPAGE = 14  # of Linux
 _HUGE_HEAP_BYTES = 8 * 2**30
 MAX_WORKERS = 8
+# That cut chunks of audio in memory: each makes 600 batches of 64 a second.
+CUTTING_WORKERS = 2
 
 
 def fast_precision(device):
@@ -39,17 +42,52 @@ def precision(setting, device):
     return fast_precision(device) if setting == "auto" else setting
 
 
+def autocast_name(precision):
+    """The precision by SpeechBrain's names; "tf32" is a matter of kernels."""
+    return "fp32" if precision == "tf32" else precision
+
+
+def choose_kernels(precision, same_shapes):
+    """Has GPUs compute float32 as float32, but for convolutions in "tf32".
+
+    Importing SpeechBrain has them round what they multiply to 11 bits (TF32), and torch does so in
+    convolutions: embeddings would differ by 1e-3 from those of a CPU.
+
+    Arguments
+    ---------
+    precision : str
+        fp32, tf32, bf16 or fp16; never auto.
+    same_shapes : bool
+        Whether all batches have one shape: then it pays to try which kernels are the fastest.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = same_shapes
+
+
+@contextlib.contextmanager
+def kernels_for_any_shape(precision):
+    """A block with the kernels of a precision, for batches of many shapes."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+    choose_kernels(precision, same_shapes=False)
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before
+
+
 def num_reading_workers(setting, device, in_memory=False):
     """The setting of worker processes that read audio, or for None a number that suits the device.
 
-    Audio in memory needs none: cutting it costs less than handing it from process to process. Nor
-    does a network on a CPU, which would wait for the core that a worker occupies.
+    A network on a CPU needs none: it would wait for the core that a worker occupies. A GPU would
+    wait for what is done between its steps.
     """
     if setting is not None:
         return setting
-    if in_memory or not device.startswith("cuda"):
+    if not device.startswith("cuda"):
         return 0
-    return min(MAX_WORKERS, len(os.sched_getaffinity(0)) // processes.num_local())
+    most = CUTTING_WORKERS if in_memory else MAX_WORKERS
+    return min(most, len(os.sched_getaffinity(0)) // processes.num_local())
 
 
 def keep_freed_memory(device="cpu"):

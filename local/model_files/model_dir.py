@@ -18,7 +18,7 @@ from local.model_files.definition import (
     read_definition,
     sketching,
 )
-from local.model_files.weights import check_tensors, load_weights, misfits
+from local.model_files.weights import check_tensors, load_weights, misfits, on_cpu
 
 # What model.yaml has, and its names in hparams/vgg.yaml: all that embeddings need besides weights.
 MODEL_KEYS = {"sample_rate": "sample_rate", "features": "log_mel", "extractor": "extractor"}
@@ -51,7 +51,7 @@ def save_weights(out_dir, content, num_to_keep=3):
     path = Path(out_dir) / WEIGHTS_PATTERN.replace("*", f"{content['step']:08d}")
     # Of a path, torch.save would write the name into the file, and it is another one each time.
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        torch.save(content, file)
+        torch.save(on_cpu(content), file)
     by_age = sorted(weight_files(out_dir), key=lambda file: file.stat().st_mtime_ns)
     for old in by_age[:-num_to_keep]:
         old.unlink()

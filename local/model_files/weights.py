@@ -107,6 +107,20 @@ def _check_names(file, more_names, num_pickles):
                 raise _Refused(str(name).replace(" ", "."))
 
 
+def on_cpu(content):
+    """State dictionaries, and what holds them, with all tensors on the CPU.
+
+    A file with tensors of a GPU could not be loaded where there is none.
+    """
+    if torch.is_tensor(content):
+        return content.cpu()
+    if isinstance(content, dict):
+        return {key: on_cpu(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return type(content)(map(on_cpu, content))
+    return content
+
+
 def check_tensors(state, path):
     """Refuses what is no dictionary of finite tensors that are as large as they say.
 

@@ -7,6 +7,7 @@ other front ends need not wait for.
 import torch
 from torch import nn
 
+from local.models.padding import beside
 from local.models.vgg import vgg_channels
 
 
@@ -35,7 +36,7 @@ class LibraryFrontEnd(nn.Module):
             len(features), -(-features.shape[1] // each), self.output_size
         )
         for length in filter(None, lengths.unique().tolist()):
-            rows = lengths == length
+            rows = beside((lengths == length).nonzero()[:, 0], features)
             states = self.states(features[rows, :length])
             all_states[rows, : states.shape[1]] = states.to(all_states.dtype)
         return all_states, -(-lengths // each)

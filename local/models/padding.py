@@ -3,6 +3,16 @@
 import torch
 
 
+def beside(values, tensor):
+    """Values on the device of a tensor. From the CPU they get to a GPU without waiting for it.
+
+    So lengths stay on the CPU, where they are known: a GPU would be asked for them.
+    """
+    if values.is_cpu and tensor.is_cuda:
+        values = values.pin_memory()  # a copy of it doesn't wait for what the GPU has to do
+    return values.to(tensor.device, non_blocking=tensor.is_cuda)
+
+
 def length_mask(lengths, max_length):
     """True where a position is inside its sequence: (batch,) and an int -> (batch, max_length)."""
     return torch.arange(max_length, device=lengths.device) < lengths[:, None]
@@ -17,11 +27,11 @@ class Padding:
     Arguments
     ---------
     lengths : torch.Tensor
-        (batch,)
+        (batch,), on the CPU: from a GPU, the least of them would have to be waited for.
     max_length : int
         Of the padded batch.
     shortest : int, optional
-        The least of the lengths, if it is known: asking a GPU for it takes a while.
+        The least of the lengths, if it is known.
 
     Example
     -------
@@ -39,6 +49,7 @@ class Padding:
     def fill_(self, sequences, value):
         """Sets the padding to a value, in place: (batch, max_length, ...) -> the same."""
         tail = sequences[:, self.shortest :]
+        self.mask = beside(self.mask, sequences)
         mask = self.mask.view(*self.mask.shape, *[1] * (sequences.ndim - 2))
         tail.masked_fill_(mask, value)
         return sequences

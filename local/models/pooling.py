@@ -9,7 +9,7 @@ import math
 import torch
 from torch import nn
 
-from local.models.padding import length_mask
+from local.models.padding import beside, length_mask
 
 # Under the square root of a deviation: its gradient is finite where all states are equal.
 MIN_VARIANCE = 1e-5
@@ -78,7 +78,7 @@ class AttentiveStatistics(nn.Module):
         if lengths is not None:
             # SpeechBrain multiplies this by the number of states and keeps the states whose index
             # is smaller. Half a state less keeps the same ones, however the product is rounded.
-            relative = (lengths - 0.5) / states.shape[1]
+            relative = (beside(lengths, states) - 0.5) / states.shape[1]
         return self.pooling(states.transpose(1, 2), relative).squeeze(2)
 
     def alignment(self, states, lengths=None):
@@ -240,7 +240,9 @@ def make_pooling(
 
 def state_mask(states, lengths):
     """(batch, states, 1), True where an utterance has a state; None where lengths is None."""
-    return None if lengths is None else length_mask(lengths, states.shape[1]).unsqueeze(2)
+    if lengths is None:
+        return None
+    return length_mask(beside(lengths, states), states.shape[1]).unsqueeze(2)
 
 
 def masked_mean(values, mask):

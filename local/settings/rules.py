@@ -62,7 +62,7 @@ RULES = {
     "seed": Numbers(0, 2**31 - 1),
     "num_workers": Numbers(0, 1024, or_null=True),
     "min_seconds": Numbers(0, 10**6, is_whole=False),
-    "precision": Names(("fp32", "bf16", "auto")),
+    "precision": Names(("fp32", "tf32", "bf16", "auto")),
     # hparams/vgg.yaml. Names that make an object are checked where it is made.
     "max_memory_gb": Numbers(0, 10**6, is_whole=False),
     "train_on": Names(("audio", "features")),

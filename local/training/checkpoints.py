@@ -1,27 +1,28 @@
 """Checkpoints to go on from: whole ones, of everything that a training run depends on."""
 
-import functools
 import hashlib
 import json
 import logging
 import os
-import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import torch
 from speechbrain.utils.checkpoints import (
+    DEFAULT_SAVE_HOOKS,
     Checkpointer,
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
+    torch_save,
 )
+from speechbrain.utils.distributed import main_process_only
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
 from local.atomic import flush_to_disk, writing
 from local.errors import InputError
 from local.machine import processes
+from local.model_files.weights import on_cpu
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,17 @@ PARTIAL, DAMAGED = "partial+", "damaged+"
 # SpeechBrain leaves this out, and the counter's parent saves the epoch only: a resumed run would
 # forget the best EER and the patience.
 register_checkpoint_hooks(EpochCounterWithStopper)
+
+
+@main_process_only
+def save_on_cpu(stateful, path):
+    """SpeechBrain's torch_save, in whose place it stands, leaves tensors on their device."""
+    torch.save(on_cpu(stateful.state_dict()), path)
+
+
+DEFAULT_SAVE_HOOKS |= {
+    kind: save_on_cpu for kind, hook in DEFAULT_SAVE_HOOKS.items() if hook is torch_save
+}
 
 
 class WholeCheckpointer(Checkpointer):
@@ -162,47 +174,6 @@ def _find_damage(folder):
     except (ValueError, AttributeError):
         return f"{DIGESTS_FILE} can't be read"
     return None
-
-
-@functools.partial(register_checkpoint_hooks, save_on_main_only=False)
-class RandomStates:
-    """The random states of Python, numpy and torch in each process, as a part of the checkpoints.
-
-    A process that had none, as there were fewer, keeps the state that it has.
-    """
-
-    @mark_as_saver
-    def save(self, path):
-        states = processes.gather(self._states())
-        if states is not None:
-            torch.save(states, path)
-
-    def _states(self):
-        version, words, gauss = random.getstate()
-        name, keys, *position = np.random.get_state()
-        return {
-            # As tensors, which are written much faster than lists of numbers.
-            "python": [version, torch.tensor(words), gauss],
-            "numpy": [name, torch.from_numpy(keys.astype(np.int64)), *position],
-            "torch": torch.get_rng_state(),
-            # Of this process's GPU; those of the others would take memory there.
-            "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        }
-
-    @mark_as_loader
-    def load(self, path, end_of_epoch):
-        del end_of_epoch
-        all_states = torch.load(path, weights_only=True)
-        if processes.rank() >= len(all_states):
-            return
-        states = all_states[processes.rank()]
-        version, words, gauss = states["python"]
-        random.setstate((version, tuple(words.tolist()), gauss))
-        name, keys, *position = states["numpy"]
-        np.random.set_state((name, keys.numpy().astype(np.uint32), *position))
-        torch.set_rng_state(states["torch"])
-        if states["cuda"] is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(states["cuda"])
 
 
 @register_checkpoint_hooks

@@ -58,7 +58,7 @@ def describe_costs(
         loss,
         chosen("optimizer", optimizer, optimizers),
         (num_chunks, num_frames, log_mel.num_mels),
-        AMPConfig.from_name(precision).dtype,
+        AMPConfig.from_name(runtime.autocast_name(precision)).dtype,
         grad_accumulation_factor,
         average=average_decay > 0,
     )

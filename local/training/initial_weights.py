@@ -119,7 +119,8 @@ def _made(make, num_classes):
 
 def _num_rows(out_dir):
     newest = WholeCheckpointer(Path(out_dir) / "save").find_checkpoint()
-    return len(torch.load(newest.paramfiles["classifier"], weights_only=True)["directions"])
+    state = torch.load(newest.paramfiles["classifier"], map_location="cpu", weights_only=True)
+    return len(state["directions"])
 
 
 def _tell(message):

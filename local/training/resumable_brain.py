@@ -4,7 +4,6 @@ import functools
 import json
 import logging
 import time
-import warnings
 from pathlib import Path
 
 import speechbrain as sb
@@ -14,13 +13,12 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
-from local.errors import InputError
 from local.machine import processes
 from local.machine.signals import Stopped, StopSignals
 from local.training.clock import Clock
+from local.training.distributed import share_gradients
+from local.training.late_means import LateMeans, check_finite
 from local.training.speed import Speedometer
 
 logger = logging.getLogger(__name__)
@@ -36,6 +34,9 @@ class ResumableBrain(sb.Brain):
     Everything that overrides a private method of SpeechBrain stands in this class. A subclass
     defines `compute_forward`, `compute_objectives` and `validate`.
 
+    A step reads nothing of the device but the `step_numbers` of the step before, which are
+    averaged over an epoch, by the names in `averaged`.
+
     Arguments
     ---------
     train_sampler : local.data.sampling.EndlessShuffle
@@ -47,12 +48,15 @@ class ResumableBrain(sb.Brain):
         minutes and sync_batch_norm are used here.
     """
 
+    averaged = ("train_loss",)
+
     def __init__(self, train_sampler, chunk_seconds, **brain_arguments):
         super().__init__(**brain_arguments)
         self.train_sampler = train_sampler
         self.signals = StopSignals()
         self.speed = Speedometer(chunk_seconds, processes.num_processes())
         self.clock = Clock(self.hparams.minutes)
+        self.means = LateMeans(self.averaged)
         self._progress_of_epoch = None
 
     def fit(self, *args, **kwargs):
@@ -94,54 +98,51 @@ class ResumableBrain(sb.Brain):
     # Steps
 
     def fit_batch(self, batch):
-        """SpeechBrain's step; the loss is the mean over all processes.
+        """A step; the numbers of the step before are averaged when it is on its way.
 
-        Raises
-        ------
-        InputError
-            If the loss is not finite: it would not become finite again.
+        Raises an InputError if its loss was not finite: it would not become finite again.
         """
         with self.speed.step(self.train_sampler.batch_size):
-            loss = super().fit_batch(batch)
-        loss = processes.mean(loss.to(self.device)).cpu()
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"The loss is {loss.item()} after {self.optimizer_step} updates. Lower the "
-                "learning rate (--lr), or train in float32 (--precision fp32); the same command "
-                f"goes on from the last checkpoint in {self.checkpointer.checkpoints_dir}."
-            )
-        return loss
+            numbers = self.queue_step(batch.to(self.device))
+            self._check(self.means.add(self.step, numbers))
 
-    def check_loss_isfinite(self, loss):
-        """SpeechBrain's would have each step wait for the GPU here; `fit_batch` checks later."""
+    def queue_step(self, batch):
+        """SpeechBrain's fit_batch, which would wait for the loss.
+
+        Returns the `step_numbers` as means over all processes: a tensor on the device.
+        """
+        should_step = self.step % self.grad_accumulation_factor == 0
+        self.on_fit_batch_start(batch, should_step)
+        with self.no_sync(not should_step):
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, sb.Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
+            self.scaler.scale(loss / self.grad_accumulation_factor).backward()
+        if should_step:
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        with torch.no_grad():
+            return processes.mean(torch.stack(self.step_numbers(outputs, loss, batch)))
+
+    def step_numbers(self, outputs, loss, batch):
+        """What a step counts for each name in `averaged`: a list of tensors without dimensions."""
+        return [loss]
+
+    def _check(self, numbers):
+        folder = self.checkpointer.checkpoints_dir
+        check_finite(numbers[:1], self.optimizer_step, folder)
+
+    def update_average(self, loss, avg_loss):
+        """SpeechBrain's, called after each step for its progress bar, would read the loss."""
+        return self.means.values["train_loss"]
 
     def _wrap_distributed(self):
         """SpeechBrain's synchronises batch norm whether one wants it or not, which CPUs can't."""
         if not self.distributed_launch:
             super()._wrap_distributed()
-        if processes.num_processes() == 1:
-            return
-        # The gradients of einsum have other strides; copying them costs next to nothing.
-        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        for name, module in self.modules.items():
-            if any(parameter.requires_grad for parameter in module.parameters()):
-                self.modules[name] = self._distributed(module)
-
-    def _distributed(self, module):
-        if self.synchronises_batch_norm:
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
-        return DistributedDataParallel(
-            module,
-            device_ids=[self.device] if self.device_type == "cuda" else None,
-            # On CPUs, this fixes the order in which gradients are summed, which would otherwise
-            # change after the first step: a resumed run would differ in the last bits. The price is
-            # a warning that there are no unused parameters.
-            find_unused_parameters=self.find_unused_parameters or self.device_type == "cpu",
-            # Synchronised statistics are equal anyway.
-            broadcast_buffers=not self.synchronises_batch_norm,
-            # With very many speakers, their gradients are most of the memory.
-            gradient_as_bucket_view=True,
-        )
+        if processes.num_processes() > 1:
+            options = self.synchronises_batch_norm, self.find_unused_parameters
+            share_gradients(self.modules, self.device, *options)
 
     @property
     def synchronises_batch_norm(self):
@@ -170,6 +171,7 @@ class ResumableBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             # SpeechBrain forgets it now; a checkpoint during validation needs it.
             self._progress_of_epoch = self.progress()
+            self.train_stats, self.means = self.means.values, LateMeans(self.averaged)
             # A run that was stopped in a validation goes on there, without a step.
             if processes.rank() == 0 and self.speed.utterances_per_second:
                 logger.info(f"Epoch {epoch}: {self.speed}")
@@ -192,7 +194,7 @@ class ResumableBrain(sb.Brain):
         To be called by all of them at the same place; returns whether for any a checkpoint is due.
         """
         # One exchange for both: the signals have numbers above 1.
-        number = processes.highest(int(self.signals.caught or checkpoint_is_due), self.device)
+        number = processes.highest(int(self.signals.caught or checkpoint_is_due))
         if number <= 1:
             return bool(number)
         self._save_intra_epoch_ckpt()
@@ -209,15 +211,15 @@ class ResumableBrain(sb.Brain):
 
     def progress(self):
         """What an interrupted epoch goes on from, as JSON can hold it."""
-        return {
-            "updates_of_epoch": self.step // self.grad_accumulation_factor,
-            "avg_train_loss": self.avg_train_loss,
-        }
+        with self.speed.step(0):
+            self._check(self.means.finish())
+        means = {f"avg_{name}": mean for name, mean in self.means.values.items()}
+        return {"updates_of_epoch": self.step // self.grad_accumulation_factor} | means
 
     def set_progress(self, progress):
         """Goes on from `progress`, in all processes."""
         self.step = progress["updates_of_epoch"] * self.grad_accumulation_factor
-        self.avg_train_loss = progress["avg_train_loss"]
+        self.means.values = {name: progress[f"avg_{name}"] for name in self.averaged}
 
     @mark_as_saver
     def _save(self, path):

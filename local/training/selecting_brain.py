@@ -1,7 +1,9 @@
 """A Brain that keeps the best model: validations in, model files and the train log out."""
 
 import logging
+from itertools import chain
 
+import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -57,6 +59,10 @@ class SelectingBrain(ResumableBrain):
         """
         raise NotImplementedError
 
+    def train_figures(self):
+        """Name -> number of the last epoch, for the train log."""
+        return {"loss": self.train_stats["train_loss"]}
+
     @property
     def kept_extractor(self):
         """What is validated and kept: the moving average, where there is one."""
@@ -92,7 +98,7 @@ class SelectingBrain(ResumableBrain):
         if self.clock.minutes is None:
             return self.optimizer_step
         # The same in all processes, whose clocks differ.
-        millionths = processes.highest(int(1e6 * self.clock.share), self.device)
+        millionths = processes.highest(int(1e6 * self.clock.share))
         return 1e-6 * millionths * self.total_updates
 
     def epoch_is_over(self):
@@ -120,8 +126,7 @@ class SelectingBrain(ResumableBrain):
         go_to(self.lr_schedule, self.position)
         if self.average is not None:
             decay = decay_after(self.optimizer_step, self.hparams.average_decay)
-            self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
-            self.average.update_parameters(self.modules.extractor)
+            follow(self.average, self.modules.extractor, decay)
 
     def validate(self, valid_set, epoch, show_progress):
         """Measures the model, adapts the learning rate, and keeps the model if it is the best."""
@@ -138,7 +143,7 @@ class SelectingBrain(ResumableBrain):
         self.train_log.log(
             epoch,
             {"updates": self.optimizer_step, "lr": lr},
-            self.train_stats,
+            self.train_figures(),
             {"EER_percent": eer_percent},
         )
         if counter.best_limit == epoch and processes.rank() == 0:
@@ -162,9 +167,40 @@ class SelectingBrain(ResumableBrain):
 def moving_average(module):
     """A copy of a module for the moving average of its weights: an AveragedModel.
 
-    Its `update_parameters(module)` is to be called after each update.
+    `follow` is to be called after each update.
     """
     return AveragedModel(module, use_buffers=True).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def follow(average, module, decay):
+    """Updates a moving average: its first weights are those of the module, later ones a mixture.
+
+    AveragedModel's own `update_parameters` does the same, but copies its counter to the device for
+    each type of tensors, and waits until that has done all that it has to do.
+
+    Arguments
+    ---------
+    average : AveragedModel
+        From `moving_average`.
+    module : torch.nn.Module
+        Perhaps wrapped by DistributedDataParallel.
+    decay : float
+        The share of the average that stays.
+    """
+    mix = get_ema_multi_avg_fn(decay if average.n_averaged else 0.0)
+    by_type = {}
+    for own, new in zip(_state(average.module), _state(module), strict=True):
+        owns, news = by_type.setdefault(own.dtype, ([], []))
+        owns.append(own)
+        news.append(new)
+    for owns, news in by_type.values():
+        mix(owns, news, None)
+    average.n_averaged += 1
+
+
+def _state(module):
+    return chain(module.parameters(), module.buffers())
 
 
 def decay_after(num_updates, decay):

@@ -1,8 +1,9 @@
 import pytest
 import torch
 from drawn_chunks import uniform
+from speechbrain.augment.freq_domain import SpectrogramDrop
 
-from local.augmentation.masks import TimeMasks
+from local.augmentation.masks import MelMask, TimeMasks
 
 
 def test_masks_are_as_long_as_drawn_and_stay_inside():
@@ -23,6 +24,21 @@ def test_a_chunk_of_few_frames():
     masks = TimeMasks(probability=1.0, num_masks=1, max_frames=100)
     after = masks(torch.ones(4, 1, 3), uniform(masks))
     assert after.shape == (4, 1, 3) and after.isfinite().all()
+
+
+@pytest.mark.parametrize("max_mels", [0, 1, 20, 80])
+def test_masked_mels_are_those_of_speechbrain(max_mels):
+    """To the last one: trainings have the results that they had with it."""
+    features = torch.rand(32, 3, 40) + 1
+    torch.manual_seed(5)
+    theirs = SpectrogramDrop(0, max_mels + 1, 1, 1, dim=2)(features.clone())
+    state = torch.get_rng_state()
+    torch.manual_seed(5)
+    ours = MelMask(max_mels)(features)
+    assert ours is features and torch.equal(ours, theirs)
+    assert torch.equal(torch.get_rng_state(), state)
+    lengths = (ours[:, 0] == 0).sum(dim=1)
+    assert lengths.max() <= max_mels and (lengths.max() > 0) == (max_mels > 0)
 
 
 @pytest.mark.parametrize(

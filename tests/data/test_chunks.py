@@ -131,3 +131,5 @@ def test_batch_moves_to_a_device(corpus):
     assert moved.waveforms.device.type == "meta" and moved.lengths is None
     moved = batches_of(manifest_path, num_workers=0, **AUGMENTED)[0].to("meta")
     assert moved.labels.device.type == "meta" and moved.draws.device.type == "cpu"
+    moved = batches_of(manifest_path, num_workers=0, whole=True)[0].to("meta")
+    assert moved.waveforms.device.type == "meta" and moved.lengths.is_cpu and moved.starts.is_cpu

@@ -77,18 +77,18 @@ def steer(script, place, count, action, rank="0"):
 def record(script, path):
     """Appends the loss of each step to a file, and between the steps of an update the gradients."""
     brain = script["SpeakerBrain"]
-    fit_batch = brain.fit_batch
+    queue_step = brain.queue_step
 
     def recording(self, batch):
-        loss = fit_batch(self, batch)
+        numbers = queue_step(self, batch)
         grad = next(self.modules.classifier.parameters()).grad
-        line = {"loss": loss.item(), "grad": None if grad is None else grad.sum().item()}
+        line = {"loss": numbers[0].item(), "grad": None if grad is None else grad.sum().item()}
         line["seed"] = torch.initial_seed()
         with open(f"{path}.{processes.rank()}", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        return loss
+        return numbers
 
-    brain.fit_batch = recording
+    brain.queue_step = recording
 
 
 def in_float64(script):

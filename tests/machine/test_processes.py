@@ -9,6 +9,8 @@ from together import together
 
 from local.errors import InputError
 from local.machine import processes
+from local.machine import rows as rows_module
+from local.machine.rows import gather_rows
 
 
 def refuse_in_first():
@@ -18,11 +20,11 @@ def refuse_in_first():
 def exchange(rank):
     processes.check_shared(__file__)
     rows = torch.full((2 - rank, 3), float(rank + 1))
-    matrix = processes.gather_rows([2, 0][: 2 - rank] if rank == 0 else [1], rows, 3, "cpu")
+    matrix = gather_rows([2, 0][: 2 - rank] if rank == 0 else [1], rows, 3, "cpu")
     return {
         "rank": processes.rank(),
         "mean": processes.mean(torch.tensor(float(rank))).item(),
-        "highest": processes.highest(rank, "cpu"),
+        "highest": processes.highest(rank),
         "first": processes.on_first(lambda: f"from {rank}"),
         "gathered": processes.gather(rank),
         "matrix": matrix if matrix is None else matrix.tolist(),
@@ -39,12 +41,26 @@ def test_what_processes_exchange():
 
 def gather_from_one(rank):
     rows = torch.ones(2, 3) if rank == 1 else torch.empty(0, 0)
-    matrix = processes.gather_rows([0, 1] if rank == 1 else [], rows, 2, "cpu")
+    matrix = gather_rows([0, 1] if rank == 1 else [], rows, 2, "cpu")
     return matrix if matrix is None else matrix.tolist()
 
 
 def test_process_without_a_share():
     assert together(gather_from_one) == [[[1.0] * 3] * 2, None]
+
+
+def gather_in_blocks(rank):
+    rows_module.BLOCK_BYTES = 4 * 3 * 2  # two rows
+    indices = [[4, 0], [2, 6, 1, 5, 3]][rank]
+    rows = torch.tensor(indices)[:, None] * torch.ones(3)
+    sent, send = [], torch.distributed.send
+    torch.distributed.send = lambda block, dst: (sent.append(len(block)), send(block, dst))
+    matrix = gather_rows(indices, rows, 7, "cpu")
+    return sent if matrix is None else matrix.tolist()
+
+
+def test_rows_are_sent_in_blocks():
+    assert together(gather_in_blocks) == [[[float(row)] * 3 for row in range(7)], [2, 2, 1]]
 
 
 def fail_in_first(rank):
@@ -60,10 +76,10 @@ def test_failure_of_the_first_process_is_one_of_all():
 
 def test_one_process_by_itself():
     assert processes.rank() == 0 and processes.num_processes() == 1
-    assert processes.mean(torch.tensor(3.0)) == 3.0 and processes.highest(4, "cpu") == 4
+    assert processes.mean(torch.tensor(3.0)) == 3.0 and processes.highest(4) == 4
     assert processes.gather("x") == ["x"] and processes.on_first(lambda: 5) == 5
     rows = torch.eye(2)
-    assert torch.equal(processes.gather_rows([1, 0], rows, 2, "cpu"), rows.flip(0))
+    assert torch.equal(gather_rows([1, 0], rows, 2, "cpu"), rows.flip(0))
 
 
 def test_file_that_only_the_first_process_sees(tmp_path):
@@ -100,6 +116,27 @@ def test_each_process_has_the_gpu_of_its_number(monkeypatch):
     assert joined == ["cuda:2", ("nccl", timedelta(minutes=2))]
     assert run_opts.device == "cuda:2" and run_opts.distributed_backend == "nccl"
     assert {"device", "distributed_backend"} <= run_opts.overridden_args
+
+
+@pytest.mark.parametrize("device, number", [("cuda:1", 1), ("cuda", 0), ("cpu", None)])
+def test_one_process_has_the_gpu_of_its_device(monkeypatch, device, number):
+    monkeypatch.delenv("RANK", raising=False)
+    taken = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    run_opts = processes.join_processes(RunOptions.from_dictionary({"device": device}))
+    assert run_opts.device == device and taken == ([] if number is None else [number])
+
+
+def test_what_cpus_know_does_not_go_over_gpus(monkeypatch):
+    groups = []
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, timeout: None)
+    monkeypatch.setattr(torch.distributed, "new_group", lambda **group: groups.append(group))
+    monkeypatch.setattr(processes, "_cpu_group", None)
+    monkeypatch.setattr(processes, "_patient_group", None)
+    processes._join("nccl", timedelta(minutes=3))
+    patient, quick = groups
+    assert patient == {"backend": "gloo", "timeout": processes.PATIENCE}
+    assert quick == {"backend": "gloo", "timeout": timedelta(minutes=3)}
 
 
 def test_srun_without_torchrun(monkeypatch):

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from local.machine import runtime
 
@@ -41,7 +42,9 @@ def test_workers_are_chosen_by_what_there_is_to_do(monkeypatch):
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(4))
     assert runtime.num_reading_workers(None, "cpu") == 0
     assert runtime.num_reading_workers(None, "cuda:1") == 4
-    assert runtime.num_reading_workers(None, "cuda:1", in_memory=True) == 0
+    # Cutting chunks would stand in the way of a GPU.
+    assert runtime.num_reading_workers(None, "cuda:1", in_memory=True) == 2
+    assert runtime.num_reading_workers(None, "cpu", in_memory=True) == 0
     monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: range(100))
     assert runtime.num_reading_workers(None, "cuda") == runtime.MAX_WORKERS
 
@@ -51,3 +54,16 @@ def test_workers_are_shared_among_the_processes_of_a_machine(monkeypatch):
     monkeypatch.setenv("RANK", "5")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert runtime.num_reading_workers(None, "cuda:1") == 4
+
+
+def test_float32_of_gpus_is_float32_but_for_tf32(kernels):
+    """SpeechBrain and torch would have it otherwise."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    runtime.choose_kernels("bf16", same_shapes=True)
+    assert kernels() == (False, False, True)
+    with pytest.raises(ZeroDivisionError), runtime.kernels_for_any_shape("tf32"):
+        assert kernels() == (False, True, False)
+        raise ZeroDivisionError
+    assert kernels() == (False, False, True)
+    names = [runtime.autocast_name(name) for name in ("fp32", "tf32", "bf16")]
+    assert names == ["fp32", "fp32", "bf16"]

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from local.errors import InputError
-from local.training.checkpoints import RandomStates, TrainingData, WholeCheckpointer
+from local.training.checkpoints import TrainingData, WholeCheckpointer
+from local.training.random_states import RandomStates
 
 
 def test_random_states_come_back(tmp_path):
@@ -18,6 +19,26 @@ def test_random_states_come_back(tmp_path):
     assert draw() != expected
     checkpointer.recover_if_possible()
     assert draw() == expected
+
+
+def test_random_state_of_a_gpu_is_asked_for_where_it_is_used(tmp_path, monkeypatch):
+    """On another, asking would take memory, also if the network is on the CPU."""
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(
+        torch.cuda, "get_rng_state", lambda device: asked.append(device) or torch.ByteTensor([7])
+    )
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: asked.append(device))
+    for device, expected in (("cuda:1", ["cuda:1"] * 2), ("cpu", [])):
+        asked.clear()
+        on_gpu = WholeCheckpointer(tmp_path / device, {"random_states": RandomStates(device)})
+        on_gpu.save_checkpoint()
+        on_gpu.recover_if_possible()
+        assert asked == expected
+    # A run that began on a GPU may go on without one.
+    on_cpu = WholeCheckpointer(tmp_path / "cuda:1", {"random_states": RandomStates("cpu")})
+    on_cpu.recover_if_possible()
+    assert not asked
 
 
 def test_other_training_data_is_warned_of(tmp_path, caplog):

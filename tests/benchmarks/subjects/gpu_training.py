@@ -11,6 +11,7 @@ from made_up import SMALL, write_corpus
 from speechbrain.utils.autocast import AMPConfig
 from tables import Row, Table
 
+from local.machine import runtime
 from local.models.step_memory import step_memory
 from subjects.training import FROM_FILES, QUICK, ROOT, Loop, step_flops
 
@@ -105,7 +106,7 @@ def said_memory(brain, shape, precision):
         brain.hparams.loss,
         brain.opt_class,
         shape,
-        AMPConfig.from_name(precision).dtype,
+        AMPConfig.from_name(runtime.autocast_name(precision)).dtype,
         average=brain.average is not None,
     )
     return memory.highest

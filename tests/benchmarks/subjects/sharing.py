@@ -20,6 +20,7 @@ from local.embeddings.embed import (
 from local.evaluation.metrics import eer
 from local.features.log_mel import LogMel
 from local.machine import processes
+from local.machine.rows import gather_rows
 from local.scoring.cosine import cosine_scores
 from subjects.training import recipe_network
 from subjects.validation import BATCH_SECONDS, SAMPLE_RATE, make_corpus
@@ -108,6 +109,6 @@ def work(rank, num_processes, store, pipe, manifest_path, trials, width):
     pipe.send("ready")
     while pipe.recv():
         share = embed_share(features, extractor, loader, "cpu", "fp32", progress=False)
-        embeddings = processes.gather_rows(*share, len(loader.dataset), "cpu")
+        embeddings = gather_rows(*share, len(loader.dataset), "cpu")
         processes.on_first(lambda e=embeddings: eer(cosine_scores(e, trials), trials.is_client))
         pipe.send("done")

@@ -18,7 +18,8 @@ from local.data.manifests import prepare_trials
 from local.embeddings.embed import embed_share, utterance_loader
 from local.evaluation.metrics import eer
 from local.features.log_mel import LogMel
-from local.machine import processes, runtime
+from local.machine import runtime
+from local.machine.rows import gather_rows
 from local.scoring.cosine import cosine_scores
 from subjects.training import recipe_network
 
@@ -48,7 +49,7 @@ def measure(options):
 
         def recipe():
             share = embed_share(features, extractor, loader, device, precision, progress=False)
-            embeddings = processes.gather_rows(*share, len(loader.dataset), device)
+            embeddings = gather_rows(*share, len(loader.dataset), device)
             return eer(cosine_scores(embeddings, trials), trials.is_client)
 
         embed = partial(bare_forward, features, extractor, autocast)
