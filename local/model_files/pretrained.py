@@ -1,0 +1,19 @@
+"""The model of a script that uses one: that of a directory, or the one in this repository."""
+
+from pathlib import Path
+
+from local.errors import InputError
+from local.model_files.model_dir import load_model, weight_files
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load(model_dir, is_default):
+    """The model of a directory, as `load_model` gives it; the default one is in this repository."""
+    path = ROOT / model_dir if is_default else Path(model_dir)
+    if is_default and not weight_files(path):
+        raise InputError(
+            f"{path}: there is no pretrained model here: give --model_dir, the out_dir of "
+            "recipes/train_vgg.py or an exported model"
+        )
+    return load_model(path)
