@@ -24,7 +24,7 @@ import logging
 
 from local.embeddings.recordings import embed_recordings
 from local.errors import InputError, Problems
-from local.evaluation.pairs import compare
+from local.evaluation.pairs import compare, number_texts
 from local.lists.file_lists import MAX_SHOWN
 from local.model_files.pretrained import load
 from local.settings.arguments import split_paths
@@ -32,20 +32,16 @@ from local.settings.arguments import split_paths
 
 def format_results(results):
     """The result of `compare` as text: a table of the pairs, the threshold, words of caution."""
-    has_llrs = results["p_target"] is not None
-    titles = ["one", "another", "cosine", *(["LLR", "probability"] if has_llrs else []), ""]
-    rows = [titles]
+    rows = [["one", "another", *number_texts(results["pairs"][0]), ""]]
     for pair in results["pairs"]:
-        numbers = [f"{pair['cosine']:.4f}"]
-        if has_llrs:
-            numbers += [f"{pair['llr']:+.2f}", f"{pair['probability']:.3f}"]
-        rows.append([pair["one"], pair["another"], *numbers, pair["says"]])
+        rows.append([pair["one"], pair["another"], *number_texts(pair).values(), pair["says"]])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     if results["threshold"] is None:
         lines.append(f"\nThe score alone, without a decision: {results['threshold_from']}.")
     else:
-        prior = f" at a prior of {results['p_target']:g}" if has_llrs else ""
+        p_target = results["p_target"]
+        prior = "" if p_target is None else f" at a prior of {p_target:g}"
         lines.append(
             f"\nOne speaker from a cosine of {results['threshold']:.4f} on{prior}: by "
             f"{results['threshold_from']}."

@@ -23,6 +23,7 @@ SCRIPTS = {
     "calibrate.yaml": ("calibrate.py",),
     "embed.yaml": ("extract_embeddings.py",),
     "export.yaml": ("export_model.py",),
+    "try_voices.yaml": ("try_voices.py",),
 }
 # Read by sb.Brain itself, from the hparams.
 BRAIN_OPTIONS = {"precision", "grad_accumulation_factor"}

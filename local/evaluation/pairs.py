@@ -69,6 +69,22 @@ def sentence(is_same, llr, least_llr):
     return f"{'probably' if is_clear else 'too close to call, rather'} {who} (LLR {llr:+.1f})"
 
 
+def number_texts(pair):
+    """The numbers of a pair that `judge` has found, as people read them: their names -> text.
+
+    Example
+    -------
+    >>> number_texts({"cosine": 0.75, "llr": 2.0, "probability": 0.881})
+    {'cosine': '0.7500', 'LLR': '+2.00', 'probability': '0.881'}
+    >>> number_texts({"cosine": 0.75, "llr": None, "probability": None})
+    {'cosine': '0.7500'}
+    """
+    texts = {"cosine": f"{pair['cosine']:.4f}"}
+    if pair["llr"] is not None:
+        texts |= {"LLR": f"{pair['llr']:+.2f}", "probability": f"{pair['probability']:.3f}"}
+    return texts
+
+
 def compare(model, embedded, p_target):
     """All that is known of EmbeddedRecordings and their pairs, as a dictionary of plain values."""
     decision = read_decision(model)

@@ -113,6 +113,8 @@ RULES = {
     "layer": Names(("embedding", "pooled", "hidden", "linear")),
     "format": Names(("npz", "npy", "ark", "csv"), or_null=True),
     "threshold": Numbers(-1, 1, is_whole=False, or_null=True),
+    # hparams/try_voices.yaml
+    "port": Numbers(0, 65535),
 }
 RULES |= dict.fromkeys(
     "augment batch_norm embedding_relu projection sync_batch_norm are_llrs subtract_mean "
