@@ -188,7 +188,7 @@ def main(arguments):
         calibration.save(out, learnt)
     print_results(learnt, tables, out, held_out_path)
     if hparams["keep_calibration"]:
-        print(f"Decides:     {keep(hparams['model_dir'], learnt, scores, scores_path)}")
+        print(f"Decision:    {keep(hparams['model_dir'], learnt, scores, scores_path)}")
 
 
 if __name__ == "__main__":

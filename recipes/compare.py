@@ -26,7 +26,7 @@ from local.embeddings.recordings import embed_recordings
 from local.errors import InputError, Problems
 from local.evaluation.pairs import compare, number_texts
 from local.lists.file_lists import MAX_SHOWN
-from local.model_files.pretrained import load
+from local.model_files.pretrained import load_given
 from local.settings.arguments import split_paths
 
 
@@ -58,7 +58,7 @@ def main(arguments):
     _, hparams, _, overrides = command_line.load_hparams(arguments, has_run_options=False)
     if len(paths) < 2:
         raise InputError("give two recordings or more behind the YAML file; see -h")
-    model = load(hparams["model_dir"], is_default="model_dir" not in overrides)
+    model = load_given(hparams["model_dir"], is_default="model_dir" not in overrides)
     problems = Problems(MAX_SHOWN)
     embedded = embed_recordings(model, paths, hparams["device"], problems)
     if len(embedded.names) > 1:

@@ -47,7 +47,7 @@ def export(hparams):
         cosine, embedding_size = compare(trained, folder)
         trained.model["extractor"].fold()
         differences = {
-            file: write_onnx(trained.model, folder / file, kind)
+            file: write_onnx(trained.model, folder / file, kind, trained.decision)
             for file, kind in (ONNX_FILES.items() if hparams["onnx"] else ())
         }
         write_card(folder, export_dir.resolve().name, trained, embedding_size, results)

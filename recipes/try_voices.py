@@ -31,7 +31,7 @@ from local.embeddings.recordings import embed_recordings
 from local.errors import InputError, Problems
 from local.evaluation.decision import read_decision
 from local.evaluation.pairs import compare, number_texts
-from local.model_files.pretrained import load
+from local.model_files.pretrained import load_given
 from local.report.page_server import PageServer
 from local.report.voices import log_mel_picture, page_files, score_picture
 from local.scoring.score_files import read_scores
@@ -91,7 +91,7 @@ def main(arguments):
     """Serves the page until it is stopped."""
     arguments = arguments if arguments[:1] and arguments[0][0] != "-" else [str(YAML), *arguments]
     _, hparams, _, overrides = command_line.load_hparams(arguments, has_run_options=False)
-    model = load(hparams["model_dir"], is_default="model_dir" not in overrides)
+    model = load_given(hparams["model_dir"], is_default="model_dir" not in overrides)
     trials = verification_trials(Path(model["path"]))
     files = page_files(model["path"], read_decision(model).where)
     of_two = partial(answer, model, trials, hparams["p_target"])

@@ -23,6 +23,8 @@ SCRIPTS = {
     "calibrate.yaml": ("calibrate.py",),
     "embed.yaml": ("extract_embeddings.py",),
     "export.yaml": ("export_model.py",),
+    "enrol.yaml": ("enrol.py",),
+    "recognise.yaml": ("recognise.py",),
     "try_voices.yaml": ("try_voices.py",),
 }
 # Read by sb.Brain itself, from the hparams.

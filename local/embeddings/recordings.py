@@ -16,9 +16,12 @@ from local.embeddings.embed import (
     embed_batches,
 )
 from local.embeddings.levels import CONSTANT, DESCRIPTIONS, FINE
+from local.errors import MAX_SHOWN
 
 # Of speech; below it, verification makes many more errors.
 SHORT_SECONDS = 2.0
+# A bar for fewer is gone before it is read.
+MIN_WITH_PROGRESS = 100
 
 
 class EmbeddedRecordings(NamedTuple):
@@ -28,6 +31,13 @@ class EmbeddedRecordings(NamedTuple):
     embeddings: np.ndarray  # float32 (num_recordings, embedding_size)
     seconds: list  # of speech, as an energy-based voice activity detector finds it
     cautions: list  # of a list of str for each: why its scores are less sure than others
+
+    def caution_lines(self):
+        """The cautions as text, with names; of many only the first."""
+        pairs = zip(self.names, self.cautions, strict=True)
+        lines = [f"Caution: {name} {why}" for name, reasons in pairs for why in reasons]
+        rest = [f"... and {len(lines) - MAX_SHOWN} more such cautions"] * (len(lines) > MAX_SHOWN)
+        return lines[:MAX_SHOWN] + rest
 
 
 def embed_recordings(model, paths, device, problems, batch_seconds=60.0):
@@ -55,7 +65,8 @@ def embed_recordings(model, paths, device, problems, batch_seconds=60.0):
     features, extractor = model["features"], model["extractor"].fold()
     loader = batch_loader(dataset, batches_by_length(dataset.durations(), batch_seconds))
     found = {}
-    for batch, rows in embed_batches(features, extractor, loader, device, "fp32", progress=False):
+    progress = len(names) >= MIN_WITH_PROGRESS
+    for batch, rows in embed_batches(features, extractor, loader, device, "fp32", progress):
         for row, problem in batch.failures:
             problems.add(names[row], None, problem)
         seconds = _speech_seconds(model, batch, device) if batch.indices else []
@@ -73,12 +84,26 @@ def embed_recordings(model, paths, device, problems, batch_seconds=60.0):
     )
 
 
+def embed_named(model, recordings, data_dir, device, problems):
+    """Does what `embed_recordings` does for what `local.lists.file_lists.find_recordings` found.
+
+    Paths are looked up in `data_dir`. Returns EmbeddedRecordings with their IDs as names.
+    """
+    paths = [os.path.join(data_dir, name) for name in recordings.names]
+    id_of = dict(zip(reversed(paths), reversed(recordings.ids), strict=True))
+    embedded = embed_recordings(model, paths, device, problems)
+    return embedded._replace(names=[id_of[path] for path in embedded.names])
+
+
 def _found(paths, sample_rate, problems):
     """The WholeUtterances of what is sound and given for the first time, and their paths."""
     absolute = {}
     for path in paths:
-        if absolute.setdefault(os.path.realpath(path), path) is not path:
+        real = os.path.realpath(path)
+        if real in absolute:
             problems.add(path, None, "is given twice")
+        else:
+            absolute[real] = path
     names = list(absolute.values())
     places = [(name, None) for name in names]
     with tempfile.TemporaryDirectory() as folder:

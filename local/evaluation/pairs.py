@@ -69,6 +69,19 @@ def sentence(is_same, llr, least_llr):
     return f"{'probably' if is_clear else 'too close to call, rather'} {who} (LLR {llr:+.1f})"
 
 
+def probability_text(probability):
+    """Three digits, and never certainty.
+
+    Example
+    -------
+    >>> probability_text(0.5), probability_text(1e-9), probability_text(0.9999)
+    ('0.500', '<0.001', '>0.999')
+    """
+    if 0.0005 <= probability < 0.9995:
+        return f"{probability:.3f}"
+    return "<0.001" if probability < 0.5 else ">0.999"
+
+
 def number_texts(pair):
     """The numbers of a pair that `judge` has found, as people read them: their names -> text.
 
@@ -81,7 +94,10 @@ def number_texts(pair):
     """
     texts = {"cosine": f"{pair['cosine']:.4f}"}
     if pair["llr"] is not None:
-        texts |= {"LLR": f"{pair['llr']:+.2f}", "probability": f"{pair['probability']:.3f}"}
+        texts |= {
+            "LLR": f"{pair['llr']:+.2f}",
+            "probability": probability_text(pair["probability"]),
+        }
     return texts
 
 

@@ -48,7 +48,7 @@ def find_speakers(trials, path=None):
     Speakers(names=['a', 'b'], of_utterance=array([0, 0, 1]), source='the first folder')
     """
     if path is not None:
-        speakers = _speakers(_read_speakers(path, trials.utterances), str(path))
+        speakers = _speakers(read_speakers(path, trials.utterances), str(path))
         _refuse_contradictions(trials, speakers, path)
         return speakers
     for source, names in _namings(trials.utterances):
@@ -87,7 +87,11 @@ def _connected(trials):
     return Speakers(names, of_utterance, CONNECTED)
 
 
-def _read_speakers(path, utterances):
+def read_speakers(path, utterances):
+    """The speaker of each utterance, by a file of `UTTERANCE SPEAKER` lines: a list of str.
+
+    Raises an InputError if the file is wrong, or lacks an utterance.
+    """
     problems = Problems()
     speaker_of = {}
     for line, (utterance, speaker) in read_fields(path, "UTTERANCE SPEAKER", problems):
@@ -96,7 +100,7 @@ def _read_speakers(path, utterances):
     problems.raise_if_any()
     for utterance in utterances:
         if utterance not in speaker_of:
-            problems.add(path, None, f"has no line for '{utterance}', which is in the trials")
+            problems.add(path, None, f"has no line for '{utterance}'")
     problems.raise_if_any()
     return [speaker_of[utterance] for utterance in utterances]
 

@@ -61,6 +61,15 @@ class SpeakerVerification(SpeakerRecognition):
         score, _ = super().verify_batch(wavs1, wavs2, wav1_lens, wav2_lens)
         return score, score >= (self.hparams.threshold if threshold is None else threshold)
 
+    def log_likelihood_ratios(self, scores):
+        """The natural-log likelihood ratios of one speaker to two, for cosines of `verify_batch`.
+
+        Raises a ValueError if the model was exported without a calibration.
+        """
+        if not hasattr(self.hparams, "llr_weight"):
+            raise ValueError("this model was exported without a calibration")
+        return self.hparams.llr_weight * scores + self.hparams.llr_offset
+
     def classify_batch(self, wavs, wav_lens=None):
         """Compares with the speakers of the training.
 

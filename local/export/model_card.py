@@ -46,7 +46,7 @@ def write_card(folder, name, trained, embedding_size, results):
     card = template("model_card.md.j2").render(
         trained.model,
         name=name,
-        threshold=trained.weights["threshold"],
+        decision=trained.decision,
         embedding_size=embedding_size,
         num_parameters=num_parameters(trained.model["extractor"]),
         num_speakers=num_speakers,

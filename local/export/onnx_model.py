@@ -69,7 +69,7 @@ class FeaturesInside(torch.nn.Module):
         return self.extractor(features(log_mel)[0])
 
 
-def write_onnx(model, path, kind="waveform"):
+def write_onnx(model, path, kind="waveform", decision=None):
     """Writes a model as an ONNX file, and tries it with ONNX Runtime.
 
     The file takes any number of recordings of one length at once. Its output is `embeddings`,
@@ -84,6 +84,8 @@ def write_onnx(model, path, kind="waveform"):
     kind : str
         "waveform": the input is `waveforms`, float32 (batch, samples) from -1 to 1 at the model's
         rate; "features": `features`, float32 (batch, frames, num_mels), normalised.
+    decision : local.evaluation.decision.Decision, optional
+        Goes into the metadata: threshold and, of a calibration, llr_weight and llr_offset.
 
     Returns
     -------
@@ -105,7 +107,8 @@ def write_onnx(model, path, kind="waveform"):
     features = copy.deepcopy(model["features"]).cpu()
     extractor = copy.deepcopy(model["extractor"]).cpu().eval()
     network = FeaturesInside(features, extractor) if kind == "waveform" else extractor
-    content = _exported(network.eval(), kind, features.num_mels, model["sample_rate"])
+    facts = {"sample_rate": model["sample_rate"]} | _facts(decision)
+    content = _exported(network.eval(), kind, features.num_mels, facts)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
         difference = _difference(temporary, kind, features, extractor, model["sample_rate"])
@@ -117,8 +120,17 @@ def write_onnx(model, path, kind="waveform"):
     return difference
 
 
-def _exported(network, kind, num_mels, sample_rate):
-    """The file as bytes."""
+def _facts(decision):
+    if decision is None:
+        return {}
+    facts, calibration = {"threshold": decision.threshold}, decision.calibration
+    if calibration:
+        facts |= {"llr_weight": calibration.weights["score"], "llr_offset": calibration.offset}
+    return facts
+
+
+def _exported(network, kind, num_mels, facts):
+    """The file as bytes, with facts as its metadata."""
     import onnx
 
     name, what = KINDS[kind]
@@ -139,8 +151,8 @@ def _exported(network, kind, num_mels, sample_rate):
     graph = content.graph
     for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         part.ClearField("metadata_props")
-    content.doc_string = f"Speaker embeddings of {what}, at {sample_rate} Hz."
-    onnx.helper.set_model_props(content, {"sample_rate": str(sample_rate)})
+    content.doc_string = f"Speaker embeddings of {what}, at {facts['sample_rate']} Hz."
+    onnx.helper.set_model_props(content, {key: str(fact) for key, fact in facts.items()})
     onnx.checker.check_model(content)
     return content.SerializeToString()
 

@@ -77,7 +77,7 @@ def write_speechbrain(trained, folder):
 def _hyperparams(model, trained):
     renamed = _TAG.sub(r"\1:custom_interface.\3", model).rstrip()
     return template("hyperparams.yaml.j2").render(
-        model=renamed, threshold=trained.weights["threshold"], classifier=trained.classifier
+        model=renamed, decision=trained.decision, classifier=trained.classifier
     )
 
 

@@ -2,7 +2,6 @@
 
 import collections
 import logging
-import math
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from local.atomic import read_text
 from local.errors import InputError
+from local.evaluation.decision import GIVEN, VALIDATED, Decision, read_decision, write_decision
 from local.model_files.definition import sketching, yaml_events
 from local.model_files.model_dir import (
     MODEL_FILE,
@@ -46,7 +46,8 @@ class Trained(NamedTuple):
 
     folder: Path
     model: dict  # from `local.model_files.model_dir.load_model`, in evaluation mode
-    weights: dict  # what the newest weights hold of `KEPT`; the threshold is always there
+    weights: dict  # what the newest weights hold of `KEPT`
+    decision: Decision  # with a threshold
     settings: dict  # of the training; empty if they are not known
     classifier: SpeakerClassifier | None  # of the training speakers, if the weights hold one
 
@@ -59,8 +60,8 @@ def read_trained(model_dir, threshold=None):
     model_dir : str or Path
         The out_dir of a training run, or what else `load_model` takes.
     threshold : float, optional
-        The cosine from which on two recordings are of one speaker, in place of the one that the
-        weights hold: that of the EER in validation.
+        The cosine from which on two recordings are of one speaker, in place of the model's own:
+        see `local.evaluation.decision`.
 
     Raises
     ------
@@ -72,24 +73,25 @@ def read_trained(model_dir, threshold=None):
     model["extractor"].eval()
     content = load_weights(model["path"])
     weights = {key: content[key] for key in KEPT if key in content}
-    weights["threshold"] = _threshold(threshold, weights.get("threshold"), model["path"])
+    decision = _decision(threshold, model)
     classifier = _make_classifier(
         weights.get("classifier"), weights.get("num_speakers"), model["path"]
     )
-    return Trained(Path(model_dir), model, weights, read_settings(model_dir), classifier)
+    return Trained(Path(model_dir), model, weights, decision, read_settings(model_dir), classifier)
 
 
-def _threshold(given, validated, path):
-    if given is not None:
-        if isinstance(given, bool | str) or not -1 <= given <= 1:
-            raise InputError(f"threshold: is a cosine, from -1 to 1, not {given!r}")
-        return float(given)
-    if validated is None or not math.isfinite(validated):
+def _decision(threshold, model):
+    if threshold is not None:
+        if isinstance(threshold, bool | str) or not -1 <= threshold <= 1:
+            raise InputError(f"threshold: is a cosine, from -1 to 1, not {threshold!r}")
+        return Decision(float(threshold), GIVEN)
+    decision = read_decision(model)
+    if decision.threshold is None:
         raise InputError(
-            f"{path}: holds no threshold for decisions: give --threshold, such as that of the EER "
-            "in recipes/verify.py with the cosine back-end and no score normalisation"
+            f"{model['path']}: holds no threshold for decisions: give --threshold, or let "
+            "recipes/verify.py find one on trials, with --keep_calibration True"
         )
-    return validated
+    return decision
 
 
 def _make_classifier(state, num_speakers, path):
@@ -134,6 +136,12 @@ def read_settings(model_dir):
 
 
 def write_model_dir(trained, folder):
-    """Writes model.yaml and the weights, as `load_model` reads them."""
+    """Writes model.yaml, the weights and what decides, as `load_model` and others read them."""
     shutil.copyfile(trained.folder / MODEL_FILE, folder / MODEL_FILE)
     save_weights(folder, trained.weights)
+    decision, kept = trained.decision, trained.decision.calibration
+    if kept:  # without the path of its scores, which is nobody else's business
+        facts = {key: fact for key, fact in kept.learnt_on.items() if key != "scores"}
+        decision = decision._replace(calibration=kept._replace(learnt_on=facts))
+    if decision.where != VALIDATED:  # which the weights hold
+        write_decision(trained.model, decision, folder)

@@ -60,7 +60,7 @@ def enrol_models(trials, path):
         If the file is wrong; if a model of the trials isn't in it, has the name of a test
         utterance, or is tested with an utterance that it was enrolled from.
     """
-    models = _read_models(path)
+    models = read_models(path)
     used, tested = np.unique(trials.enrol), np.unique(trials.test)
     _check_models(trials, used, models, path)
     utterances = {}  # name -> where it is mentioned first
@@ -80,8 +80,11 @@ def enrol_models(trials, path):
     return Enrolment(numbered, list(utterances), list(utterances.values()), members)
 
 
-def _read_models(path):
-    """Name of a model -> ((path, line), its utterances)."""
+def read_models(path):
+    """Reads `MODEL PATH PATH ...` lines: name of a model -> ((path, line), its utterances).
+
+    Raises an InputError with all that is wrong with them, such as a name on two lines.
+    """
     problems, models = Problems(), {}
     for line, (name, *utterances) in read_fields(path, "MODEL PATH ...", problems):
         if not utterances:

@@ -1,4 +1,4 @@
-"""The model of a script that uses one: that of a directory, or the one in this repository."""
+"""The model that scripts take if none is given: it is in this repository."""
 
 from pathlib import Path
 
@@ -8,8 +8,15 @@ from local.model_files.model_dir import load_model, weight_files
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def load(model_dir, is_default):
-    """The model of a directory, as `load_model` gives it; the default one is in this repository."""
+def load_given(model_dir, is_default):
+    """The model of a directory, as `load_model` returns it.
+
+    Arguments
+    ---------
+    model_dir : str or Path
+    is_default : bool
+        Whether nobody gave it: it is then found from any working directory.
+    """
     path = ROOT / model_dir if is_default else Path(model_dir)
     if is_default and not weight_files(path):
         raise InputError(

@@ -63,7 +63,7 @@ def split_paths(arguments, flags=()):
             paths.append(option)
             continue
         rest.append(option)
-        if option[2:] in flags and waiting[:1] not in (["True"], ["False"]):
+        if option[2:] in flags and not {*map(str.lower, waiting[:1])} & {"true", "false"}:
             rest.append("True")
         elif "=" not in option:
             rest += waiting[:1]

@@ -113,12 +113,14 @@ RULES = {
     "layer": Names(("embedding", "pooled", "hidden", "linear")),
     "format": Names(("npz", "npy", "ark", "csv"), or_null=True),
     "threshold": Numbers(-1, 1, is_whole=False, or_null=True),
+    # hparams/recognise.yaml
+    "num_names": Numbers(1, 10**4),
     # hparams/try_voices.yaml
     "port": Numbers(0, 65535),
 }
 RULES |= dict.fromkeys(
     "augment batch_norm embedding_relu projection sync_batch_norm are_llrs subtract_mean "
-    "unit_length alignment onnx keep_embeddings json keep_calibration".split(),
+    "unit_length alignment onnx keep_embeddings keep_calibration json replace list".split(),
     Names((True, False)),
 )
 # Text, whatever a YAML file says; besides these, all settings whose value in it is text or null.
@@ -130,7 +132,7 @@ TEXTS = set(
     "lr_schedule backend enrol_mean score_norm cohort_kind base presets reference only".split()
 )
 
-LISTS = ("scores", "trials", "files", "only", "presets")  # texts that may be several
+LISTS = ("scores", "trials", "files", "only", "presets", "remove")  # texts that may be several
 
 
 def tag_of(value):

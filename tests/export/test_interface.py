@@ -64,6 +64,11 @@ def test_decisions_are_at_the_threshold_of_the_model(model):
     assert decision[:, 0].tolist() == [False, False, True]
 
 
+def test_ratios_need_a_calibration(model):
+    with pytest.raises(ValueError, match="exported without a calibration"):
+        model.log_likelihood_ratios(torch.zeros(1))
+
+
 def test_a_score_at_the_threshold_is_one_speaker(model):
     pair = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.3, 0.7]])
     score, _ = model.verify_batch(*pair)

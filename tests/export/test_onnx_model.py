@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from local.errors import InputError
+from local.evaluation.calibration import Calibration
+from local.evaluation.decision import of_calibration
 from local.export import onnx_model
 from local.export.drawn_voice import drawn_voice
 from local.export.onnx_model import FeaturesInside, write_onnx
@@ -82,6 +84,9 @@ class Exported(NamedTuple):
         return onnxruntime.InferenceSession(self.path).run(None, inputs)[0]
 
 
+DECISION = of_calibration(Calibration({"score": 20.0}, -8.5, 0.5, (), {}))
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """Exports the models, each when it is first asked for."""
@@ -92,7 +97,7 @@ def exported(tmp_path_factory):
         model["extractor"].train()
         before = copy.deepcopy(model["extractor"].state_dict())
         path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-        assert write_onnx(model, path, kind) < 1e-4
+        assert write_onnx(model, path, kind, DECISION) < 1e-4
         return Exported(model, before, path)
 
     return call
@@ -134,7 +139,10 @@ def test_the_file_is_whole_and_says_what_it_is(exported):
     content = onnx.load(path)
     onnx.checker.check_model(content, full_check=True)
     assert b".py" not in path.read_bytes()  # nor in which folder the code was
-    assert {prop.key: prop.value for prop in content.metadata_props}["sample_rate"] == "16000"
+    assert {prop.key: prop.value for prop in content.metadata_props} == {
+        **{"sample_rate": "16000", "threshold": "0.425"},
+        **{"llr_weight": "20.0", "llr_offset": "-8.5"},
+    }
     (given,) = onnxruntime.InferenceSession(path).get_inputs()
     assert given.name == "waveforms" and given.type == "tensor(float)"
     assert all(isinstance(axis, str) for axis in given.shape)

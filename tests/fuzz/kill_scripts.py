@@ -91,6 +91,8 @@ def command_lines(inputs, settings):
         "extract_embeddings, npz": [*embed, "--out", "e.npz"],
         "extract_embeddings, ark": [*embed, "--out", "out/e.ark", "--alignment", True],
         "verify": verify,
+        "enrol": ["recipes/enrol.py", "hparams/enrol.yaml", "--model_dir", model, "--name", "anna"]
+        + [audio / "s0"],
         "extract_features": ["recipes/extract_features.py", "hparams/vgg.yaml", "--files", audio]
         + ["--feature_dir", "features", "--num_workers", 2],
         "calibrate": ["recipes/calibrate.py", "hparams/calibrate.yaml", "--scores"]

@@ -13,6 +13,7 @@ import torch
 from exports import make_model_dir
 from original_network import OriginalNetwork, checkpoint_of
 
+from local.embeddings.people import read_people
 from local.errors import InputError
 from local.evaluation import calibration
 from local.export.trained import read_settings, read_trained
@@ -357,6 +358,48 @@ def test_features_are_no_larger_than_their_file(tmp_path, name):
     path.write_bytes(FEATURES[name])
     for read in (lambda: check_features(path, 80, 100), lambda: read_features(path, 0, None)):
         assert str(path) in refusal(read)
+
+
+# Each takes the place of an array in a file of people.
+PEOPLE = {
+    "a program": lambda: pickle.dumps(Call(os.mkdir, "mark"), 2),
+    "an array of objects": lambda: numpy_bytes(np.array([Call(os.mkdir, "mark")], object)),
+    "a promise": lambda: npy_header((10**10, 256)) + bytes(3200),
+    "an empty promise": lambda: npy_header((0, 10**10)),
+    "a deep header": lambda: b"\x93NUMPY\x01\x00\x00\x20" + b"-" * 8192,
+    "a long name": lambda: numpy_bytes(np.array("a" * 10_000)),
+    "commands to a terminal": lambda: numpy_bytes(np.array(["\x1b]0;a\x07"])),
+    "no character": lambda: numpy_bytes(np.array(["a"])).replace(b"a\0\0\0", b"\xff" * 4),
+}
+
+
+def numpy_bytes(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+@pytest.mark.parametrize("which", ["names", "embeddings", "num_utterances", "model"])
+def test_a_file_of_people_is_four_plain_arrays(tmp_path, monkeypatch, name, which):
+    monkeypatch.chdir(tmp_path)
+    arrays = {"names": ["a"], "embeddings": np.ones((1, 2), "f4"), "num_utterances": [1]}
+    parts = {key: numpy_bytes(np.array(value)) for key, value in (arrays | {"model": "ab"}).items()}
+    with zipfile.ZipFile("people.npz", "w") as archive:
+        for key, content in (parts | {which: PEOPLE[name]()}).items():
+            archive.writestr(f"{key}.npy", content)
+    if (name, which) == ("a long name", "model"):
+        assert read_people("people.npz").names == ["a"]
+    else:
+        assert "people.npz: is damaged" in refusal(read_people, "people.npz")
+    assert not os.path.exists("mark")
+
+
+def test_people_that_grow_are_not_read(tmp_path):
+    path = tmp_path / "people.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("names.npy", npy_header((2**24,)) + bytes(2**24))
+    assert "it is compressed" in refusal(read_people, path)
 
 
 @pytest.mark.parametrize(

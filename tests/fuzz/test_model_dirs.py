@@ -19,7 +19,9 @@ import torch
 from exports import make_model_dir
 from original_network import OriginalNetwork, checkpoint_of
 
+from local.embeddings.people import read_people
 from local.evaluation import calibration
+from local.evaluation.decision import DECISION_FILE, read_decision
 from local.export.model_card import read_results, training_settings
 from local.export.trained import read_settings, read_trained
 from local.features.files import check_features, read_features
@@ -31,6 +33,8 @@ ORIGINAL = "original.chkpt"
 CALIBRATION = """{"meaning": "llr", "weights": {"score": 8.5, "log_seconds_shorter": 0.1,
 "log_seconds_longer": 0}, "offset": -2, "p_target": 0.05, "quality": ["log_seconds"],
 "learnt_on": {"scores": "a/scores.txt"}}"""
+DECISION = """{"model": "x", "threshold": 0.4, "calibration": {"weights": {"score": 20.0},
+"offset": -8, "p_target": 0.5, "quality": [], "learnt_on": {"num_trials": 90}}}"""
 METRICS = """{"num_trials": 8, "num_clients": 4, "num_impostors": 4, "eer_percent": 25.0,
 "eer_hull_percent": 24.0, "eer_threshold": 0.3, "p_targets": [0.05], "min_dcf_0.05": 0.5,
 "act_dcf_0.05": 0.6, "cllr": 0.5, "min_cllr": 0.4, "intervals": {"eer_percent": [10.0, 50.0]}}"""
@@ -61,6 +65,7 @@ class ModelDir:
         (top / "settings").mkdir()
         (self.folder / SETTINGS_FILE).rename(top / "settings" / SETTINGS_FILE)
         features = np.ones((8, 5), "f4")
+        (top / "settings" / DECISION_FILE).write_text(DECISION)
         self.add(ORIGINAL, saved(checkpoint_of(OriginalNetwork(width=8), normalization="cmn")))
         self.add("calibration.json", CALIBRATION.encode())
         self.add("metrics.json", METRICS.encode())
@@ -68,6 +73,11 @@ class ModelDir:
         self.add("b.pickle", pickle.dumps(features, 2))
         with open(self.folder / "c.npy", "wb") as file:
             np.save(file, features.T)
+        names, counts = np.array(["anna", "boris"]), np.array([3, 1])
+        np.savez(
+            self.folder / "people.npz",
+            **{"names": names, "embeddings": features[:2], "num_utterances": counts, "model": "ab"},
+        )
         self.paths = {path.name: path for path in top.glob("*/*")}
         self.sound = {name: path.read_bytes() for name, path in self.paths.items()}
         for name in self.sound:
@@ -89,8 +99,13 @@ class ModelDir:
         elif name == ORIGINAL:
             shutil.rmtree(self.folder / "converted", ignore_errors=True)
             convert(path, self.folder / "converted")
+        elif name == DECISION_FILE:
+            read_decision({"path": path, "digest": "x", "threshold": None})
         elif name == "calibration.json":
             calibration.load(path)
+        elif name == "people.npz":
+            people = read_people(path)
+            assert all(map(str.isprintable, people.names)) and np.isfinite(people.embeddings).all()
         elif name == "metrics.json":
             read_results(self.folder, path)
         else:

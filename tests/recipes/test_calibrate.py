@@ -12,13 +12,16 @@ import pytest
 # What the script imports, before conftest.py looks at it: other tests here use hypothesis.
 import speechbrain  # noqa: F401
 from corpora import as_arguments
+from exports import make_model_dir
 from runs import run_apart
 
 from local.errors import InputError
 from local.evaluation import calibration
 from local.evaluation.cllr import cllr
+from local.evaluation.decision import read_decision
 from local.evaluation.summary import summarise
 from local.lists.trials import Trials
+from local.model_files.model_dir import load_model
 from local.scoring.quality import write_quality
 from local.scoring.score_files import read_scores, write_scores
 
@@ -54,6 +57,24 @@ SCORES = make_scores(TRIALS)
 def scores_path(tmp_path):
     write_scores(tmp_path / "scores.txt", TRIALS, SCORES)
     return tmp_path / "scores.txt"
+
+
+def test_a_model_decides_by_it_from_now_on(scores_path, tmp_path, capsys):
+    model_dir = make_model_dir(tmp_path / "model")
+    calibrate(scores=scores_path, keep_calibration=True, model_dir=model_dir)
+    assert f"Decision:    {model_dir}/decision.json" in capsys.readouterr().out
+    learnt = calibration.load(tmp_path / "calibration.json")
+    assert read_decision(load_model(model_dir)).calibration == learnt
+
+
+def test_what_a_model_can_not_decide_by_is_refused(scores_path, tmp_path):
+    with pytest.raises(InputError, match="keep_calibration needs --model_dir"):
+        calibrate(scores=scores_path, keep_calibration=True)
+    model_dir = make_model_dir(tmp_path / "model")
+    write_scores(scores_path, TRIALS, 10 * SCORES)  # as normalised scores are
+    with pytest.raises(InputError, match="scores.txt: has scores that are no cosines"):
+        calibrate(scores=scores_path, keep_calibration=True, model_dir=model_dir)
+    assert not (model_dir / "decision.json").exists()
 
 
 def test_script_from_another_directory(scores_path):

@@ -9,9 +9,17 @@ import pytest
 import torch
 from corpora import as_arguments
 from exports import ROOT, make_model_dir, write_weights
+from speechbrain.inference.interfaces import foreign_class
 
 from local.errors import InputError
-from local.export.trained import read_trained
+from local.evaluation.calibration import Calibration
+from local.evaluation.decision import (
+    GIVEN,
+    Decision,
+    of_calibration,
+    read_decision,
+    write_decision,
+)
 from local.model_files.model_dir import load_model
 
 FILES = {
@@ -91,7 +99,25 @@ def test_threshold_that_is_given_is_that_of_the_export(export, model_dir, tmp_pa
     assert_refused(export, tmp_path, "holds no threshold for decisions: give --threshold")
     folder = export(threshold=-1e-05)
     assert "threshold: -1e-05 " in (folder / "hyperparams.yaml").read_text()
-    assert read_trained(folder).weights["threshold"] == -1e-05
+    assert read_decision(load_model(folder)) == Decision(-1e-05, GIVEN)
+
+
+def test_what_the_model_keeps_decides_in_the_export(export, model_dir):
+    facts = {"scores": "/home/anna/scores.txt", "num_trials": 90}
+    kept = of_calibration(Calibration({"score": 20.0}, -8.5, 0.5, (), facts))
+    write_decision(load_model(model_dir), kept)
+    folder = export()
+    decision = read_decision(load_model(folder))
+    assert decision.threshold == 0.425
+    assert decision.calibration.learnt_on == {"num_trials": 90}
+    card = " ".join((folder / "README.md").read_text().split())
+    assert "from a cosine of 0.425 on: by its calibration, learnt on 90 trials." in card
+    assert "20.0000 * cosine -8.5000." in card
+    options = {"pymodule_file": "custom_interface.py", "classname": "SpeakerVerification"}
+    model = foreign_class(source=str(folder), **options)
+    scores = torch.tensor([0.425, 0.525])
+    torch.testing.assert_close(model.log_likelihood_ratios(scores), torch.tensor([0.0, 2.0]))
+    assert model.hparams.threshold == 0.425
 
 
 @pytest.mark.parametrize("threshold", ["1.5", ".nan", "high", "True"])
@@ -108,9 +134,9 @@ def test_classifier_of_another_kind_is_left_out(export, model_dir, caplog):
 def test_onnx_is_written_when_asked_for(export, monkeypatch, capsys):
     kinds = []
 
-    def write_onnx(model, path, kind):
+    def write_onnx(model, path, kind, decision):
         kinds.append(kind)
-        assert model["extractor"].training is False
+        assert model["extractor"].training is False and decision.threshold == 0.375
         path.write_bytes(b"")
         return 2.5e-6
 

@@ -35,7 +35,7 @@ def test_models_that_are_verified_or_embed_are_folded(model_dir):
 def test_an_export_is_folded_for_use_and_can_be_trained_on(model_dir, tmp_path, monkeypatch):
     written = []
 
-    def write_onnx(model, path, kind):
+    def write_onnx(model, path, kind, decision):
         written.append(num_branches(model["extractor"]))
         return 0.0
 

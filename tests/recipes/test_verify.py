@@ -14,6 +14,9 @@ from corpora import TINY, as_arguments, write_corpus
 from local.data.manifest_files import read_manifest
 from local.embeddings import embed as embedding
 from local.errors import InputError
+from local.evaluation import calibration
+from local.evaluation.decision import read_decision
+from local.model_files.model_dir import load_model
 from local.report import outputs
 from local.scoring.score_files import read_scores
 
@@ -105,6 +108,38 @@ def test_everything_is_written(verify, drawn, capsys):
     assert f"{metrics['eer_percent']:.3f}" in report and "model_0" in report
     assert report.count("data:image/svg+xml") >= 4  # three pictures and training curves
     assert ".wav" in report
+
+
+def test_the_model_decides_as_the_trials_say(corpus, model_dir, tmp_path, capsys):
+    model_dir, output_dir = shutil.copytree(model_dir, tmp_path / "model"), tmp_path / "out"
+    run_verification(corpus, model_dir, output_dir, keep_calibration=True)
+    printed = capsys.readouterr().out
+    assert f"Decision: {model_dir}/decision.json" in printed
+    decision = read_decision(load_model(model_dir))
+    trials, scores = read_scores(output_dir / "scores.txt")
+    learnt = calibration.fit(scores[:, None].astype(float), trials.is_client, 0.5)
+    assert decision.calibration.weights == pytest.approx(learnt.weights)
+    assert decision.threshold == pytest.approx(-learnt.offset / learnt.weights["score"])
+    # One that was learnt elsewhere is kept as it is.
+    path = output_dir / "calibration.json"
+    calibration.save(path, calibration.Calibration({"score": 9.0}, -4.5, 0.01, (), {}))
+    run_verification(corpus, model_dir, output_dir, keep_calibration=True, calibration=path)
+    assert read_decision(load_model(model_dir)).calibration == calibration.load(path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"score_norm": "s"},
+        {"subtract_mean": True},
+        {"num_crops": 2},
+        {"scores": "scores.txt"},
+        {"enrol_models": "models.txt"},
+    ],
+)
+def test_a_model_decides_by_cosines_alone(verify, settings):
+    with pytest.raises(InputError, match="keep_calibration: a model decides by the cosine of two"):
+        verify(keep_calibration=True, **settings)
 
 
 SYSTEMS = [

@@ -105,6 +105,11 @@ SYSTEMS = [
 ]
 
 
+def test_a_model_decides_by_one_list(verification):
+    with pytest.raises(InputError, match="keep_calibration: .* with one list"):
+        verification.run("both", "near.txt", "far.txt", keep_calibration=True)
+
+
 @pytest.mark.parametrize("settings", SYSTEMS, ids=["cosine", "normed", "crops"])
 def test_lists_together_give_what_each_gives_alone(verification, settings):
     both, num_embedded = verification.run("both", "near.txt", "far.txt", **settings)

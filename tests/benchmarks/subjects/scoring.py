@@ -1,4 +1,4 @@
-"""The cosine of all pairs of many utterances, and of a list of trials."""
+"""The cosine of all pairs of many utterances, of a list of trials, and of one with many people."""
 
 import tempfile
 from functools import partial
@@ -10,13 +10,16 @@ from made_up import make_trials
 from tables import Row, Table, against, compared
 from timing import interleaved, timed
 
+from local.embeddings.people import changing, read_people
 from local.lists.trials import read_trials
 from local.scoring.cosine import cosine_scores
+from local.scoring.identification import nearest
 
 NUM_VALUES = 256
 NUM_SPEECHBRAIN_TRIALS = 2000
 # The size of VoxCeleb1-O.
 NUM_LISTED, NUM_LISTED_UTTERANCES = 37_611, 4708
+NUM_PEOPLE = 10_000
 
 
 def measure(options):
@@ -35,6 +38,7 @@ def measure(options):
     rows = scoring_rows(every, embeddings, loop_seconds, target=1000)
     rows += scoring_rows(listed, embeddings[:num_used], loop_seconds)
     rows.append(list_row(listed))
+    rows += people_rows(100 if options.quick else NUM_PEOPLE)
     return Table(f"Cosine scores of embeddings with {NUM_VALUES} values, and a list", rows)
 
 
@@ -62,6 +66,30 @@ def list_row(trials):
             path.write_text("".join(f"{enrol} {test}\n" for enrol, test in pairs))
         time = interleaved({"read_trials": partial(read_trials, *paths)}, rounds=3)["read_trials"]
     return Row(f"read_trials, {len(trials):,} lines", time.median, spread=time.spread)
+
+
+def people_rows(num_people):
+    """Finding out who of many people speaks, and adding one to their file."""
+    embeddings = np.random.default_rng(0).standard_normal((num_people, NUM_VALUES), np.float32)
+    names, model = [f"person {number}" for number in range(num_people)], {"digest": "0" * 64}
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "people.npz"
+
+        def enrol(names, embeddings):
+            with changing(path, model) as (people, write):
+                write(people.extended(names, embeddings))
+
+        enrol(names, embeddings)
+        calls = {
+            "the nearest of them": partial(nearest, embeddings, names, embeddings[:1], ["a"], 3),
+            "reading their file": partial(read_people, path),
+            "adding one to it": partial(enrol, ["somebody"], embeddings[:1]),
+        }
+        times = interleaved(calls, rounds=5)
+    return [
+        Row(f"{num_people:,} people: {what}", time.median, spread=time.spread)
+        for what, time in times.items()
+    ]
 
 
 def loop(embeddings, trials):
