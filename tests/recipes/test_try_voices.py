@@ -244,6 +244,18 @@ def test_somebody_who_sends_nothing_holds_nobody_up(server, voices, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    "error, is_told",
+    [(BrokenPipeError(), False), (TimeoutError(), False), (ZeroDivisionError(), True)],
+)
+def test_browsers_that_go_away_are_no_mistake(server, capsys, error, is_told):
+    try:
+        raise error
+    except type(error):
+        server.handle_error(None, ("127.0.0.1", 1))
+    assert (type(error).__name__ in capsys.readouterr().err) == is_told
+
+
 def test_scores_are_those_of_these_weights_and_plain_cosines(model, tmp_path):
     weights = Path(shutil.copy(model["path"], tmp_path))
     folder = tmp_path / "verification"
