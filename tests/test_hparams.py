@@ -25,6 +25,7 @@ SCRIPTS = {
     "export.yaml": ("export_model.py",),
     "enrol.yaml": ("enrol.py",),
     "recognise.yaml": ("recognise.py",),
+    "try_voices.yaml": ("try_voices.py",),
 }
 # Read by sb.Brain itself, from the hparams.
 BRAIN_OPTIONS = {"precision", "grad_accumulation_factor"}

@@ -115,6 +115,8 @@ RULES = {
     "threshold": Numbers(-1, 1, is_whole=False, or_null=True),
     # hparams/recognise.yaml
     "num_names": Numbers(1, 10**4),
+    # hparams/try_voices.yaml
+    "port": Numbers(0, 65535),
 }
 RULES |= dict.fromkeys(
     "augment batch_norm embedding_relu projection sync_batch_norm are_llrs subtract_mean "

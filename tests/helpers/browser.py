@@ -12,24 +12,27 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
 
 
-def start_chromium():
+def start_chromium(*arguments):
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", *arguments):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
 
 
 class Reader:
-    """Somebody with the report open in a browser."""
+    """Somebody with the report, or another page, open in a browser."""
 
     def __init__(self, driver):
         self.driver = driver
 
     def open(self, path):
+        self.open_address(path.as_uri())
+
+    def open_address(self, address):
         self.logs("browser"), self.logs("performance")
-        self.driver.get(path.as_uri())
+        self.driver.get(address)
 
     def logs(self, kind):
         return self.driver.get_log(kind)
