@@ -201,10 +201,12 @@ def test_problems_are_told_and_old_results_go(reader, server, voices):
     assert reader.part("result").get_attribute("aria-live") == "polite"
 
 
-def test_a_server_that_has_ended(reader, voices):
-    with serving(None, page_files("model", "none")) as server:
-        reader.open_address(f"http://localhost:{server.server_port}/")
-    ask(reader, voices / "one.wav", voices / "two.wav")
+def test_a_server_that_does_not_answer(reader, voices):
+    reader.driver.set_network_conditions(offline=True, latency=0, throughput=0)
+    try:
+        ask(reader, voices / "one.wav", voices / "two.wav")
+    finally:
+        reader.driver.delete_network_conditions()
     assert "does recipes/try_voices.py still run?" in reader.text("problem")
 
 
