@@ -28,7 +28,7 @@ NEVER_NAMES = ["word", "1", "0", "nan", "[[fp32]]", "{a: 1}", "'", "yes", "2024-
 FROM_0 = {
     *("min_seconds", "max_memory_gb", "num_workers", "seed", "max_masked_mels", "head_drop"),
     *("hidden_size", "margin", "weight_decay", "average_decay", "num_crops", "bootstrap_draws"),
-    *("held_out_share", "threshold", "duration_edges", "seeds", "task"),
+    *("held_out_share", "threshold", "duration_edges", "seeds", "task", "port"),
 }
 
 
