@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 
 # Tensors are tiny: handing them from thread to thread costs more than computing them. For the
@@ -78,6 +79,20 @@ def kernels():
     before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     yield lambda: (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark)
     matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+
+
+@pytest.fixture(scope="session")
+def made_model(tmp_path_factory):
+    """The directory of a small model that nobody changes."""
+    from exports import make_model_dir  # here, as most tests need no model
+
+    return make_model_dir(tmp_path_factory.mktemp("made") / "model")
+
+
+@pytest.fixture
+def model_dir(made_model, tmp_path):
+    """A copy of it that a test may change."""
+    return shutil.copytree(made_model, tmp_path / "model")
 
 
 @pytest.fixture(autouse=True, scope="session")

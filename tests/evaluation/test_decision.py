@@ -2,11 +2,10 @@
 
 import json
 import math
-import shutil
 
 import numpy as np
 import pytest
-from exports import make_model_dir, write_weights
+from exports import write_weights
 
 from local.errors import InputError
 from local.evaluation.calibration import Calibration
@@ -25,16 +24,6 @@ from local.model_files.model_dir import load_model
 from local.scoring.trial_scores import TrialScores
 
 CALIBRATION = Calibration({"score": 20.0}, -8.0, 0.05, (), {"num_trials": 1234})
-
-
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory):
-    return make_model_dir(tmp_path_factory.mktemp("made") / "model")
-
-
-@pytest.fixture
-def model_dir(made_once, tmp_path):
-    return shutil.copytree(made_once, tmp_path / "model")
 
 
 def test_a_threshold_moves_with_the_prior():

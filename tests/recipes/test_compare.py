@@ -3,7 +3,6 @@
 import json
 import math
 import runpy
-import shutil
 import subprocess
 import sys
 
@@ -22,16 +21,6 @@ from local.scoring.score_files import read_scores
 
 SCRIPT, YAML = ROOT / "recipes" / "compare.py", ROOT / "hparams" / "compare.yaml"
 NAMES = "one.wav", "two.flac", "three.wav"
-
-
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory):
-    return make_model_dir(tmp_path_factory.mktemp("made") / "model")
-
-
-@pytest.fixture
-def model_dir(made_once, tmp_path):
-    return shutil.copytree(made_once, tmp_path / "model")
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,13 @@
 """recipes/export_model.py: what is written, what is said of it, and what is refused."""
 
 import runpy
-import shutil
 import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 from corpora import as_arguments
-from exports import ROOT, make_model_dir, write_weights
+from exports import ROOT, write_weights
 from speechbrain.inference.interfaces import foreign_class
 
 from local.errors import InputError
@@ -32,16 +31,6 @@ FILES = {
     "model.yaml",
     "model_00000070.pt",
 }
-
-
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory):
-    return make_model_dir(tmp_path_factory.mktemp("made") / "model")
-
-
-@pytest.fixture
-def model_dir(made_once, tmp_path):
-    return shutil.copytree(made_once, tmp_path / "model")
 
 
 @pytest.fixture
