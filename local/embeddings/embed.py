@@ -206,8 +206,8 @@ def embed_batches(features, extractor, loader, device, precision, progress, is_o
         From `utterance_loader` or `batch_loader`.
     device : str
     precision : str
-        "fp32", "tf32" or "bf16" of the front end. In bf16 an embedding differs a little from batch
-        to batch, as the order of summation does.
+        "fp32", "tf32", "bf16" or "fp16" of the front end. In bf16 an embedding differs a little
+        from batch to batch, as the order of summation does.
     progress : bool
         Whether the first process shows a progress bar.
     is_over : callable
@@ -221,9 +221,9 @@ def embed_batches(features, extractor, loader, device, precision, progress, is_o
     """
     features.to(device).eval()
     extractor.to(device).eval()
-    kind, is_half = torch.device(device).type, precision == "bf16"
+    kind, dtype = torch.device(device).type, runtime.autocast_dtype(precision)
     hidden = not progress or processes.rank() > 0
-    autocast = torch.autocast(kind, torch.bfloat16, enabled=is_half)
+    autocast = torch.autocast(kind, dtype, enabled=dtype != torch.float32)
     with runtime.kernels_for_any_shape(precision), autocast:
         for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
             if is_over():

@@ -47,6 +47,17 @@ def autocast_name(precision):
     return "fp32" if precision == "tf32" else precision
 
 
+def autocast_dtype(precision):
+    """The type of what convolutions and the like compute with.
+
+    Example
+    -------
+    >>> autocast_dtype("bf16"), autocast_dtype("fp16"), autocast_dtype("tf32")
+    (torch.bfloat16, torch.float16, torch.float32)
+    """
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+
+
 def choose_kernels(precision, same_shapes):
     """Has GPUs compute float32 as float32, but for convolutions in "tf32".
 

@@ -3,7 +3,6 @@
 import inspect
 
 import torch
-from speechbrain.utils.autocast import AMPConfig
 
 from local.machine import processes, runtime
 from local.models.size import num_macs, num_parameters
@@ -58,7 +57,7 @@ def describe_costs(
         loss,
         chosen("optimizer", optimizer, optimizers),
         (num_chunks, num_frames, log_mel.num_mels),
-        AMPConfig.from_name(runtime.autocast_name(precision)).dtype,
+        runtime.autocast_dtype(precision),
         grad_accumulation_factor,
         average=average_decay > 0,
     )

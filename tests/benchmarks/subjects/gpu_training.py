@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from flops import bf16_peak_flops
 from made_up import SMALL, write_corpus
-from speechbrain.utils.autocast import AMPConfig
 from tables import Row, Table
 
 from local.machine import runtime
@@ -106,7 +105,7 @@ def said_memory(brain, shape, precision):
         brain.hparams.loss,
         brain.opt_class,
         shape,
-        AMPConfig.from_name(runtime.autocast_name(precision)).dtype,
+        runtime.autocast_dtype(precision),
         average=brain.average is not None,
     )
     return memory.highest
