@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup():
-    # Again, because a test may be the first to import SpeechBrain.
+def pytest_runtest_call():
+    # Again, because a test or a fixture may be the first to import SpeechBrain.
     _let_hypothesis_meet_speechbrain()
 
 

@@ -194,7 +194,6 @@ def embed_share(features, extractor, loader, device, precision, progress, is_ove
     return indices, torch.cat(rows) if rows else torch.empty(0, 0)
 
 
-@torch.inference_mode()
 def embed_batches(features, extractor, loader, device, precision, progress, is_over=lambda: False):
     """Embeds the utterances of a loader.
 
@@ -224,11 +223,14 @@ def embed_batches(features, extractor, loader, device, precision, progress, is_o
     kind, dtype = torch.device(device).type, runtime.autocast_dtype(precision)
     hidden = not progress or processes.rank() > 0
     autocast = torch.autocast(kind, dtype, enabled=dtype != torch.float32)
-    with runtime.kernels_for_any_shape(precision), autocast:
-        for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
-            if is_over():
-                break
-            if batch.indices:
-                yield batch, embed_batch(features, extractor, batch, device).cpu()
-            else:
-                yield batch, torch.empty(0, 0)
+    for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
+        if is_over():
+            break
+        if not batch.indices:
+            yield batch, torch.empty(0, 0)
+            continue
+        # Not around the loop: a generator leaves inference mode with each value that it yields, and
+        # leaving it ends autocast, too.
+        with torch.inference_mode(), runtime.kernels_for_any_shape(precision), autocast:
+            embeddings = embed_batch(features, extractor, batch, device).cpu()
+        yield batch, embeddings
