@@ -2,14 +2,14 @@
 
 import os
 
-from local.data.manifest_files import read_manifest
+from local.data.manifest_files import CHANNEL, read_manifest
 
 
 def shared_speakers(training_manifest, trials_manifest):
     """The training speakers that seem to be in the trials too.
 
     Trials name no speakers. A training speaker counts as shared if one of its audio files is in
-    the trials, or if its folder is. Its folder is known where the training data has a folder for
+    the trials (of a call, the same side of it), or if its folder is. Its folder is known where the training data has a folder for
     each speaker: at the first level at which folders and labels match one to one. In the trials,
     folders at the same level are compared.
 
@@ -29,16 +29,16 @@ def shared_speakers(training_manifest, trials_manifest):
 
 def _shared_with_each(training_manifest, trials_manifests):
     """`shared_speakers` with each of several: what was trained on may be long, and is read once."""
-    lists = []  # (paths, folders, shared speakers) of each of the manifests of trials
+    lists = []  # (audio, folders, shared speakers) of each of the manifests of trials
     for manifest in trials_manifests:
-        places = [(row["wav"], row["ID"].rpartition("/")[0]) for row in read_manifest(manifest)]
+        places = [(_audio(row), row["ID"].rpartition("/")[0]) for row in read_manifest(manifest)]
         lists.append((*map(set, zip(*places, strict=True)), set()) if places else ((), (), set()))
     speakers, folders, levels = set(), set(), []
     for row in read_manifest(training_manifest):
         speaker = row["spk_id"]
         speakers.add(speaker)
-        for paths, _, shared in lists:
-            if row["wav"] in paths:
+        for audio, _, shared in lists:
+            if _audio(row) in audio:
                 shared.add(speaker)
         folders.add((row["ID"].rpartition("/")[0], speaker))
     for folder, speaker in folders:  # far fewer than utterances
@@ -89,6 +89,10 @@ def _warning(shared):
         f"{len(shared)} training {who} to be in the trials too ({names}): the EER will look better "
         "than it is"
     )
+
+
+def _audio(row):
+    return row["wav"], row.get(CHANNEL)
 
 
 def _split(folder):

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from local.data.manifest_files import COLUMNS
+from local.data.manifest_files import COLUMNS, write_manifest
 from local.data.overlap import have_same_speakers, overlap_warning, shared_speakers
 
 
@@ -51,6 +51,14 @@ def test_same_file_where_no_folder_is_a_speaker(shared):
     training = [("a1", 0), ("b1", 1), ("mixed/a2", 0), ("mixed/b2", 1)]
     assert shared(training, ["b1", "mixed/x"]) == ["label 1"]
     assert shared(training, ["b1"], trials_dir="/other") == []
+
+
+def test_the_sides_of_a_call_have_speakers_of_their_own(tmp_path):
+    rows = [dict.fromkeys(COLUMNS, "0") | {"ID": f"call{n}", "wav": "/call.wav"} for n in range(3)]
+    for name, channel, row in zip(("train", "other", "same"), "121", rows, strict=True):
+        write_manifest(tmp_path / name, [row | {"channel": channel}])
+    assert shared_speakers(tmp_path / "train", tmp_path / "other") == []
+    assert shared_speakers(tmp_path / "train", tmp_path / "same") == ["label 0"]
 
 
 def test_folders_that_split_a_speaker_say_nothing(shared):
