@@ -47,9 +47,9 @@ class Voices:
 
     def __init__(
         self,
-        speeds=(0.9, 1.1),
+        speeds=(0.8, 0.9, 1.1, 1.2),
         warps=(),
-        probability=2 / 3,
+        probability=0.8,
         new_speakers=True,
         sample_rate=16000,
         num_mels=80,

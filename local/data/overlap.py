@@ -9,9 +9,9 @@ def shared_speakers(training_manifest, trials_manifest):
     """The training speakers that seem to be in the trials too.
 
     Trials name no speakers. A training speaker counts as shared if one of its audio files is in
-    the trials (of a call, the same side of it), or if its folder is. Its folder is known where the training data has a folder for
-    each speaker: at the first level at which folders and labels match one to one. In the trials,
-    folders at the same level are compared.
+    the trials (of a call, the same side of it), or if its folder is. Its folder is known where the
+    training data has a folder for each speaker: at the first level at which folders and labels
+    match one to one. In the trials, folders at the same level are compared.
 
     Arguments
     ---------

@@ -60,7 +60,7 @@ def test_everything_together(everything):
     assert torch.equal(before, chunks(6, 8800).round().to(torch.int16))  # not changed in place
     assert torch.equal(waveforms, everything.waveforms(before, draws))
     assert not torch.equal(waveforms, everything.waveforms(before, drawn(everything) / 2))
-    features = torch.randn(6, 47, 80)
+    features = torch.randn(6, 47, 40)
     changed = everything.features(features.clone(), draws)
     assert changed.shape == features.shape and (changed == 0).all(dim=2).any(dim=1).all()
 
@@ -75,7 +75,7 @@ def test_what_is_drawn_is_used_once(everything):
 def test_autocast_changes_nothing(everything):
     draws = drawn(everything)
     expected = everything.waveforms(chunks(6, 8800), draws)
-    features = torch.randn(6, 47, 80)
+    features = torch.randn(6, 47, 40)
     expected_features = everything.features(features.clone(), draws)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(everything.waveforms(chunks(6, 8800), draws), expected)
@@ -109,7 +109,7 @@ def test_stored_features_get_what_works_on_them(manifest_path, caplog):
     left_out = "speeds of Voices, Reverberation, Equalizer, Noise, Gain change the audio"
     assert left_out in caplog.text
     assert augmentation.voices.copies == 2 and not augmentation.voices.changes_speed
-    stored, draws = torch.randn(6, 47, 80), drawn(augmentation)
+    stored, draws = torch.randn(6, 47, 40), drawn(augmentation)
     assert augmentation.waveforms(stored, draws) is stored
     assert not torch.equal(augmentation.features(stored.clone(), draws), stored)
 

@@ -24,7 +24,7 @@ def test_other_voices_are_other_speakers_or_the_same():
     same = Voices(new_speakers=False)
     assert same.copies == 1 and same.label(3, voice=2, num_speakers=10) == 3
     # Fine-tuning without speeds keeps the classes.
-    assert Voices(probability=0.0).copies == 3
+    assert Voices(probability=0.0).copies == 5
 
 
 @pytest.mark.parametrize("length", [24000, 777, 1])

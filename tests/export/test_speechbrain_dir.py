@@ -113,7 +113,7 @@ def found(exports, audio, tmp_path_factory):
 @pytest.mark.parametrize("name", MODELS)
 def test_embeddings_are_those_of_the_recipe(name, found, model_dirs, audio):
     expected = own_embeddings(model_dirs[name], audio)
-    assert (expected[0] - expected[1]).abs().max() > 0.5
+    assert (expected[0] - expected[1]).abs().max() > 0.2
     batch = found[f"{name}/batch"]
     assert batch.shape == (2, 1, expected.shape[1])
     np.testing.assert_allclose(batch[:, 0], expected, atol=1e-5)

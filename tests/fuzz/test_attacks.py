@@ -66,7 +66,7 @@ LARGE = {
     "long number": f"a: {'9' * 900_000}",
     "long text": f"a: {'x' * 1_100_000}",
 }
-OF_VGG = "name: vgg\n    num_features: 80\n    width: 32\n"
+OF_VGG = "name: vgg\n    num_features: 40\n    width: 32\n"
 FRONT_END = f"!apply:local.models.front_ends.make_front_end\n    {OF_VGG}    num_blocks: 4\n"
 NETWORKS = {
     "width": ("width: 32", "width: 3200000"),
@@ -76,11 +76,11 @@ NETWORKS = {
     "blocks": ("num_blocks: 4", "num_blocks: 1000000000000"),
     "embedding": ("embedding_size: 8", "embedding_size: 4000000000"),
     "hidden": ("hidden_size: 0", "hidden_size: 30000000"),
-    "mels": ("num_mels: 80", "num_mels: 1000000000"),
-    "frame": ("num_mels: 80", "fft_size: 100000000000"),
-    "hop": ("num_mels: 80", "hop: 0"),
+    "mels": ("num_mels: 40", "num_mels: 1000000000"),
+    "frame": ("num_mels: 40", "fft_size: 100000000000"),
+    "hop": ("num_mels: 40", "hop: 0"),
     "rate": ("sample_rate: 16000\nf", "sample_rate: 100000000000\nf"),
-    "mels of the network": ("num_features: 80", "num_features: 100000000"),
+    "mels of the network": ("num_features: 40", "num_features: 100000000"),
 }
 
 

@@ -95,7 +95,8 @@ def assert_same_scores(folder, expected):
     trials, scores = read_scores(folder / "scores.txt")
     others, other_scores = read_scores(expected / "scores.txt")
     assert trials.utterances == others.utterances and np.array_equal(trials.enrol, others.enrol)
-    np.testing.assert_allclose(scores, other_scores, atol=1e-5)
+    # Normalised scores of a random network: they are divided by the small deviation of a cohort's.
+    np.testing.assert_allclose(scores, other_scores, rtol=1e-3, atol=1e-5)
 
 
 SYSTEMS = [

@@ -12,7 +12,7 @@ from timing import interleaved
 
 from local.augmentation.mixup import Mixup
 from local.augmentation.voices import Voices
-from subjects.training import EMBEDDING_SIZE, QUICK, Loop
+from subjects.training import EMBEDDING_SIZE, NUM_MELS, QUICK, Loop
 
 MOST = 0.15  # of a step
 AS_IT_IS = {"augment": True}
@@ -58,10 +58,11 @@ def measure(options):
 
 def part_calls(augmentation, batch, device):
     """Each part alone, and all of them, on a batch of chunks."""
-    chunks = batch.waveforms.to(device)
-    waveforms, features = chunks.float(), torch.randn(len(chunks), 147, 80, device=device)
+    voices, length = augmentation.voices, augmentation.chunk_samples
+    longest = max(voices.num_samples(length, voice) for voice in range(len(voices.speeds)))
+    chunks = batch.waveforms.to(device).repeat(1, 2)[:, :longest]
+    waveforms, features = chunks.float(), torch.randn(len(chunks), 147, NUM_MELS, device=device)
     draws = uniform(len(chunks), augmentation.num_draws)
-    length = augmentation.chunk_samples
 
     def everything():
         augmentation.waveforms(chunks, draws)
@@ -74,7 +75,7 @@ def part_calls(augmentation, batch, device):
     calls = {
         "all parts": everything,
         "a copy of the chunks, as in each part but speeds": waveforms.clone,
-        "voices: speeds": partial(at_speeds, augmentation.voices, waveforms, length),
+        "voices: speeds": partial(at_speeds, voices, waveforms, length),
         "voices: warps in their place": partial(at_warps, features),
         "mixup of half of the chunks": alone(Mixup(probability=0.5), waveforms[:, :length]),
     }
@@ -95,7 +96,7 @@ def at_speeds(voices, waveforms, length):
 
 
 def at_warps(features):
-    voices = Voices(speeds=[], warps=[0.9, 1.1])
+    voices = Voices(speeds=[], warps=[0.9, 1.1], num_mels=NUM_MELS)
     numbers = voices.numbers(np.linspace(0, 1, len(features), endpoint=False))
     voices.warped(features.clone(), numbers)
 

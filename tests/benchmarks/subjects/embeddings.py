@@ -20,7 +20,7 @@ from local.errors import Problems
 from local.features.log_mel import LogMel
 from local.lists.file_lists import find_recordings
 from local.machine import runtime
-from subjects.training import recipe_network
+from subjects.training import NUM_MELS, recipe_network
 from subjects.validation import bare_forward
 
 SAMPLE_RATE = 16000
@@ -32,7 +32,7 @@ def measure(options):
     torch.set_num_threads(1)
     device = options.device
     precision = runtime.fast_precision(device)
-    features = LogMel(remove_dc_offset=True).to(device).eval()
+    features = LogMel(num_mels=NUM_MELS, remove_dc_offset=True).to(device).eval()
     extractor = recipe_network(8 if options.quick else 128).to(device).eval()
     with tempfile.TemporaryDirectory() as name:
         manifest = write_corpus(Path(name), 2 if options.quick else 200)
@@ -75,7 +75,8 @@ def memory_rows(width, minutes, quick):
 @torch.inference_mode()
 def peak_gigabytes(width, minutes, in_parts):
     """Embeds a recording on the CPU; the memory that this takes at its highest."""
-    features, extractor = LogMel(remove_dc_offset=True), recipe_network(width).eval()
+    features = LogMel(num_mels=NUM_MELS, remove_dc_offset=True)
+    extractor = recipe_network(width).eval()
     num_samples = int(minutes * 60 * SAMPLE_RATE)
     # Not torch.randint, which has eight bytes for each number first.
     samples = np.random.default_rng(0).integers(-3000, 3000, (1, num_samples), np.int16)

@@ -22,7 +22,7 @@ from local.models.size import num_macs
 from local.models.vgg import VGG, vgg_channels
 
 ROOT = Path(__file__).resolve().parents[3]
-EMBEDDING_SIZE = 256
+EMBEDDING_SIZE, NUM_MELS = 256, 40  # of hparams/vgg.yaml
 FROM_FILES = {"max_memory_gb": "0"}
 BARE = "limit: its network alone"
 CONTIGUOUS, PLAIN = "the same, contiguous in float32", "plain layers, contiguous in float32"
@@ -53,7 +53,7 @@ def cpu_rows(folder, width, quick):
         CONTIGUOUS: step(recipe_network(width, channels_last=False), "fp32"),
         PLAIN: step(plain_network(width), "fp32"),
         f"ECAPA-TDNN, C = 512, in {precision}": step(ecapa_tdnn(), precision),
-        f"x-vector in {precision}": step(Xvector(in_channels=80), precision),
+        f"x-vector in {precision}": step(Xvector(in_channels=NUM_MELS), precision),
     }
     loops = {
         f"K = {width}: the recipe, whole loop": loop,
@@ -152,14 +152,14 @@ def bare_step(network, precision, features):
 
 def recipe_network(width, channels_last=True):
     return EmbeddingExtractor(
-        VGG(vgg_channels(4, width), batch_norm=True, channels_last=channels_last),
+        VGG(vgg_channels(4, width), NUM_MELS, batch_norm=True, channels_last=channels_last),
         partial(make_pooling, name="statistics"),
         partial(EmbeddingHead, embedding_size=EMBEDDING_SIZE, hidden_size=0, relu=False),
     )
 
 
 def ecapa_tdnn():
-    return ECAPA_TDNN(80, channels=[512, 512, 512, 512, 1536])
+    return ECAPA_TDNN(NUM_MELS, channels=[512, 512, 512, 512, 1536])
 
 
 def plain_network(width):

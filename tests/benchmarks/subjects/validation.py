@@ -21,7 +21,7 @@ from local.features.log_mel import LogMel
 from local.machine import runtime
 from local.machine.rows import gather_rows
 from local.scoring.cosine import cosine_scores
-from subjects.training import recipe_network
+from subjects.training import NUM_MELS, recipe_network
 
 SAMPLE_RATE = 16000
 BATCH_SECONDS = 60.0
@@ -34,7 +34,7 @@ def measure(options):
     num_utterances = 6 if options.quick else 400
     device = options.device
     precision = runtime.fast_precision(device)
-    features = LogMel(remove_dc_offset=True).to(device).eval()
+    features = LogMel(num_mels=NUM_MELS, remove_dc_offset=True).to(device).eval()
     extractor = recipe_network(8 if options.quick else 128).to(device).eval()
     with tempfile.TemporaryDirectory() as name:
         paths, trials = make_corpus(Path(name), num_utterances, options.quick)
