@@ -104,8 +104,8 @@ prepare_environment() {
 stage_0() { prepare_environment requirements.txt; }
 stage_1() { "$PYTHON" local/corpora/demo.py data/demo; }
 stage_2() { "$PYTHON" recipes/prepare.py hparams/vgg.yaml; }
-# 150 of 6,400 updates are enough for synthetic voices.
-stage_3() { "$PYTHON" recipes/train_vgg.py hparams/vgg.yaml --number_of_epochs 3 --validate_every 50; }
+# 240 of 6,400 updates are enough for synthetic voices.
+stage_3() { "$PYTHON" recipes/train_vgg.py hparams/vgg.yaml --number_of_epochs 3 --validate_every 80; }
 stage_4() { "$PYTHON" recipes/verify.py hparams/verify.yaml; }
 
 run_tests() {

@@ -67,7 +67,7 @@ INSTALL = "-m pip install --disable-pip-version-check -r"
 STAGES = [
     "local/corpora/demo.py data/demo",
     "recipes/prepare.py hparams/vgg.yaml",
-    "recipes/train_vgg.py hparams/vgg.yaml --number_of_epochs 3 --validate_every 50",
+    "recipes/train_vgg.py hparams/vgg.yaml --number_of_epochs 3 --validate_every 80",
     "recipes/verify.py hparams/verify.yaml",
 ]
 
