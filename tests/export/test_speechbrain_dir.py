@@ -44,7 +44,7 @@ TURNED = "apply:local.models.front_ends.make_front_end", "new:local.other_front_
 # A model of each pooling, and what else can differ from one model to another.
 MODELS = {
     "attention": {"replaced": [TURNED]},
-    "multi_head": {"front_end": "repvgg"},  # without the settings of its training
+    "multi_head": {"front_end": "repvgg", "num_mels": 80},  # without the settings of its training
     "double_multi_head": {"front_end": "ecapa", "projection": True},
     "temporal_average": {"normalization": "cmvn", "num_mels": 40, "num_blocks": 2, "vad": "energy"},
     "statistics": {"batch_norm": False, "hidden_size": 6, "embedding_relu": True},
@@ -113,7 +113,7 @@ def found(exports, audio, tmp_path_factory):
 @pytest.mark.parametrize("name", MODELS)
 def test_embeddings_are_those_of_the_recipe(name, found, model_dirs, audio):
     expected = own_embeddings(model_dirs[name], audio)
-    assert (expected[0] - expected[1]).abs().max() > 0.2
+    assert (expected[0] - expected[1]).abs().max() > 0.5
     batch = found[f"{name}/batch"]
     assert batch.shape == (2, 1, expected.shape[1])
     np.testing.assert_allclose(batch[:, 0], expected, atol=1e-5)

@@ -33,7 +33,8 @@ class Verification:
     def __init__(self, folder, monkeypatch):
         self.folder, self.embedded = folder, []
         write_corpus(folder)
-        self.model_dir = make_model_dir(folder / "model")
+        # With fewer mels, the scores of this cohort hardly differ: norms would divide by rounding.
+        self.model_dir = make_model_dir(folder / "model", num_mels=80)
         manifests = self.model_dir / "manifests"
         manifests.mkdir()
         with open(manifests / "train.csv", "w") as file:
@@ -95,8 +96,7 @@ def assert_same_scores(folder, expected):
     trials, scores = read_scores(folder / "scores.txt")
     others, other_scores = read_scores(expected / "scores.txt")
     assert trials.utterances == others.utterances and np.array_equal(trials.enrol, others.enrol)
-    # Normalised scores of a random network: they are divided by the small deviation of a cohort's.
-    np.testing.assert_allclose(scores, other_scores, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(scores, other_scores, atol=1e-5)
 
 
 SYSTEMS = [
