@@ -41,14 +41,15 @@ def pytest_runtest_call():
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol():
-    """Handlers that a script's logging leaves behind would write to a stream that is closed."""
+    """Gives logging back as it was: a script's handlers would write to a stream that is closed."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, disabled = list(root.handlers), root.level, root.manager.disable
     try:
         return (yield)
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        logging.disable(disabled)
 
 
 def _let_hypothesis_meet_speechbrain():
