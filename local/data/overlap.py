@@ -35,10 +35,10 @@ def _shared_with_each(training_manifest, trials_manifests):
         lists.append((*map(set, zip(*places, strict=True)), set()) if places else ((), (), set()))
     speakers, folders, levels = set(), set(), []
     for row in read_manifest(training_manifest):
-        speaker = row["spk_id"]
+        speaker, own_audio = row["spk_id"], _audio(row)
         speakers.add(speaker)
         for audio, _, shared in lists:
-            if _audio(row) in audio:
+            if own_audio in audio:
                 shared.add(speaker)
         folders.add((row["ID"].rpartition("/")[0], speaker))
     for folder, speaker in folders:  # far fewer than utterances
