@@ -220,9 +220,8 @@ def embed_batches(features, extractor, loader, device, precision, progress, is_o
     """
     features.to(device).eval()
     extractor.to(device).eval()
-    kind, dtype = torch.device(device).type, runtime.autocast_dtype(precision)
     hidden = not progress or processes.rank() > 0
-    autocast = torch.autocast(kind, dtype, enabled=dtype != torch.float32)
+    autocast = runtime.autocast(precision, device)
     for batch in tqdm(loader, "embedding", unit=" batches", disable=hidden, leave=False):
         if is_over():
             break

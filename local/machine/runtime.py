@@ -58,6 +58,12 @@ def autocast_dtype(precision):
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
 
 
+def autocast(precision, device):
+    """A block, which may be entered again, in which convolutions compute with a precision."""
+    dtype = autocast_dtype(precision)
+    return torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32)
+
+
 def choose_kernels(precision, same_shapes):
     """Has GPUs compute float32 as float32, but for convolutions in "tf32".
 

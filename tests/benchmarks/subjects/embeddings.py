@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from made_up import write_noise
 from processes import apart
-from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Row, Table, compared
 from timing import interleaved
 
@@ -17,10 +16,9 @@ from local.data.manifests import prepare_recordings
 from local.embeddings.embed import embed_share, utterance_loader
 from local.embeddings.long_recordings import embed_by_parts
 from local.errors import Problems
-from local.features.log_mel import LogMel
 from local.lists.file_lists import find_recordings
 from local.machine import runtime
-from subjects.training import NUM_MELS, recipe_network
+from subjects.training import recipe_features, recipe_network
 from subjects.validation import bare_forward
 
 SAMPLE_RATE = 16000
@@ -32,14 +30,12 @@ def measure(options):
     torch.set_num_threads(1)
     device = options.device
     precision = runtime.fast_precision(device)
-    features = LogMel(num_mels=NUM_MELS, remove_dc_offset=True).to(device).eval()
+    features = recipe_features().to(device).eval()
     extractor = recipe_network(8 if options.quick else 128).to(device).eval()
     with tempfile.TemporaryDirectory() as name:
         manifest = write_corpus(Path(name), 2 if options.quick else 200)
         loader = utterance_loader(manifest.path, SAMPLE_RATE, BATCH_SECONDS)
-        autocast = TorchAutocast(
-            device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
-        )
+        autocast = runtime.autocast(precision, device)
         batches = [batch.waveforms.to(device) for batch in loader]
         calls = {
             "the recipe": lambda: embed_share(
@@ -75,8 +71,7 @@ def memory_rows(width, minutes, quick):
 @torch.inference_mode()
 def peak_gigabytes(width, minutes, in_parts):
     """Embeds a recording on the CPU; the memory that this takes at its highest."""
-    features = LogMel(num_mels=NUM_MELS, remove_dc_offset=True)
-    extractor = recipe_network(width).eval()
+    features, extractor = recipe_features(), recipe_network(width).eval()
     num_samples = int(minutes * 60 * SAMPLE_RATE)
     # Not torch.randint, which has eight bytes for each number first.
     samples = np.random.default_rng(0).integers(-3000, 3000, (1, num_samples), np.int16)

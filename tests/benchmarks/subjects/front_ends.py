@@ -4,7 +4,6 @@ import copy
 from functools import partial
 
 import torch
-from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Table, compared
 from timing import interleaved
 
@@ -52,7 +51,7 @@ def embed(extractor, precision, features):
     """The embedding of features, as a function without arguments."""
     device = features.device
     extractor.to(device)
-    autocast = TorchAutocast(device_type=device.type, dtype=AMPConfig.from_name(precision).dtype)
+    autocast = runtime.autocast(precision, device)
 
     @torch.inference_mode()
     def call():

@@ -18,11 +18,10 @@ from local.embeddings.embed import (
     utterance_loader,
 )
 from local.evaluation.metrics import eer
-from local.features.log_mel import LogMel
 from local.machine import processes
 from local.machine.rows import gather_rows
 from local.scoring.cosine import cosine_scores
-from subjects.training import NUM_MELS, recipe_network
+from subjects.training import recipe_features, recipe_network
 from subjects.validation import BATCH_SECONDS, SAMPLE_RATE, make_corpus
 
 
@@ -104,7 +103,7 @@ def work(rank, num_processes, store, pipe, manifest_path, trials, width):
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=num_processes
     )
-    features, extractor = LogMel(num_mels=NUM_MELS, remove_dc_offset=True), recipe_network(width)
+    features, extractor = recipe_features(), recipe_network(width)
     loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS)
     pipe.send("ready")
     while pipe.recv():

@@ -11,11 +11,12 @@ from flops import TRAINING_PASSES, bf16_peak_flops
 from made_up import SMALL, as_arguments, write_corpus
 from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 from speechbrain.lobes.models.Xvector import Xvector
-from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Table, against, compared
 from timing import interleaved
 from torch import nn
 
+from local.features.log_mel import LogMel
+from local.machine import runtime
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
 from local.models.pooling import make_pooling
 from local.models.size import num_macs
@@ -137,7 +138,7 @@ def bare_step(network, precision, features):
     """Forward and backward of a network on ready features, as a function without arguments."""
     device = features.device
     network.to(device).train()
-    autocast = TorchAutocast(device_type=device.type, dtype=AMPConfig.from_name(precision).dtype)
+    autocast = runtime.autocast(precision, device)
 
     def step():
         with autocast:
@@ -156,6 +157,10 @@ def recipe_network(width, channels_last=True):
         partial(make_pooling, name="statistics"),
         partial(EmbeddingHead, embedding_size=EMBEDDING_SIZE, hidden_size=0, relu=False),
     )
+
+
+def recipe_features():
+    return LogMel(num_mels=NUM_MELS, remove_dc_offset=True)
 
 
 def ecapa_tdnn():

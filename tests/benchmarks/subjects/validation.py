@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from made_up import make_trials, write_noise
-from speechbrain.utils.autocast import AMPConfig, TorchAutocast
 from tables import Row, Table, against, compared
 from timing import interleaved
 
@@ -17,11 +16,10 @@ from local.data.manifest_files import read_manifest
 from local.data.manifests import prepare_trials
 from local.embeddings.embed import embed_share, utterance_loader
 from local.evaluation.metrics import eer
-from local.features.log_mel import LogMel
 from local.machine import runtime
 from local.machine.rows import gather_rows
 from local.scoring.cosine import cosine_scores
-from subjects.training import NUM_MELS, recipe_network
+from subjects.training import recipe_features, recipe_network
 
 SAMPLE_RATE = 16000
 BATCH_SECONDS = 60.0
@@ -34,7 +32,7 @@ def measure(options):
     num_utterances = 6 if options.quick else 400
     device = options.device
     precision = runtime.fast_precision(device)
-    features = LogMel(num_mels=NUM_MELS, remove_dc_offset=True).to(device).eval()
+    features = recipe_features().to(device).eval()
     extractor = recipe_network(8 if options.quick else 128).to(device).eval()
     with tempfile.TemporaryDirectory() as name:
         paths, trials = make_corpus(Path(name), num_utterances, options.quick)
@@ -43,9 +41,7 @@ def measure(options):
         hours = sum(float(row["duration"]) for row in read_manifest(manifest_path)) / 3600
         workers = runtime.num_reading_workers(None, device)
         loader = utterance_loader(manifest_path, SAMPLE_RATE, BATCH_SECONDS, workers)
-        autocast = TorchAutocast(
-            device_type=torch.device(device).type, dtype=AMPConfig.from_name(precision).dtype
-        )
+        autocast = runtime.autocast(precision, device)
 
         def recipe():
             share = embed_share(features, extractor, loader, device, precision, progress=False)
