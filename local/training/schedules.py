@@ -86,6 +86,7 @@ def exponential(optimizer, num_updates, rise, final_division):
     >>> schedule = exponential(optimizer, num_updates=4, rise=0.5, final_division=4)
     >>> rates = []
     >>> for update in range(5):
+    ...     optimizer.step()
     ...     go_to(schedule, update)
     ...     rates.append(round(optimizer.param_groups[0]["lr"], 2))
     >>> rates
