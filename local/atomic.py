@@ -42,6 +42,8 @@ def read_text(path, encoding="utf-8", max_bytes=10_000_000):
 def replacing(path, flush=True, folder=None):
     """A temporary path that replaces `path` when the block ends, and is deleted if it fails.
 
+    Raises an InputError if the file can't be written.
+
     Arguments
     ---------
     path : str or Path
@@ -50,11 +52,6 @@ def replacing(path, flush=True, folder=None):
         Whether to wait, a few milliseconds, until a power failure can't damage the file any more.
     folder : Path, optional
         For the temporary file, on the same disk; else it is beside the final one.
-
-    Raises
-    ------
-    InputError
-        If the file can't be written.
 
     Example
     -------
@@ -84,9 +81,8 @@ def replacing(path, flush=True, folder=None):
 def refuse_existing(folder):
     """Raises an InputError if there is something at this path other than an empty folder."""
     path = Path(folder)
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if path.exists() or path.is_symlink():
+    is_empty = path.is_dir() and not any(path.iterdir())
+    if not is_empty and (path.exists() or path.is_symlink()):
         raise InputError(f"{path}: exists already: give another folder, or delete it")
 
 
@@ -193,10 +189,8 @@ def _is_locked(file):
     # Not flock: the worker processes of a data loader would inherit it, and outlive a kill.
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, (BlockingIOError, PermissionError))
     return True
 
 

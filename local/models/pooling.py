@@ -223,14 +223,11 @@ def make_pooling(
     >>> make_pooling(320, "double_multi_head", num_heads=16).output_size
     20
     """
+    heads = {"num_heads": num_heads, "score_scale": score_scale}
     settings = {
         "attention": {"score_scale": score_scale},
-        "multi_head": {"num_heads": num_heads, "score_scale": score_scale},
-        "double_multi_head": {
-            "num_heads": num_heads,
-            "score_scale": score_scale,
-            "head_drop": head_drop,
-        },
+        "multi_head": heads,
+        "double_multi_head": heads | {"head_drop": head_drop},
         "attentive_statistics": {"attention_size": attention_size},
     }
     if name not in POOLINGS:
