@@ -67,7 +67,7 @@ class MelMask(torch.nn.Module):
              [1., 0., 0., 1.]]])
     """
 
-    def __init__(self, max_mels=20):
+    def __init__(self, max_mels):
         super().__init__()
         self.max_mels = max_mels
 
