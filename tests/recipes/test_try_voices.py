@@ -295,7 +295,15 @@ def test_a_port_that_is_taken(model_dir):
             SCRIPT["main"](["--model_dir", str(model_dir), "--port", str(port)])
 
 
-def test_ctrl_c_is_its_end(model_dir, capsys):
+@pytest.fixture
+def heeds_ctrl_c():
+    """Tests that run in the background of a shell ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_its_end(model_dir, capsys, heeds_ctrl_c):
     port = free_port()
 
     def stop():
