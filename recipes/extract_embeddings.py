@@ -48,6 +48,8 @@ class AlignmentRecorder:
     """Keeps the weights that the attention pooling of an extractor gave to the last states."""
 
     def __init__(self, extractor):
+        if hasattr(extractor, "members"):
+            raise InputError("alignment: this model is an ensemble: give one of its members")
         if not hasattr(extractor.pooling, "alignment"):
             raise InputError("alignment: the pooling of this model has no attention")
         extractor.pooling.register_forward_pre_hook(self._before_pooling)
@@ -67,7 +69,8 @@ def load(hparams):
     model = load_model(hparams["model_dir"])
     extractor = model["extractor"].fold()
     try:
-        extractor.head = extractor.head.up_to(hparams["layer"])
+        for member in getattr(extractor, "members", {"": extractor}).values():
+            member.head = member.head.up_to(hparams["layer"])
     except ValueError as error:
         raise InputError(str(error)) from error
     if hparams["alignment"] and model["features"].vad != "none":

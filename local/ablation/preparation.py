@@ -16,10 +16,11 @@ from local.command_line import load_hparams
 from local.data.manifests import prepare_trials
 from local.errors import InputError
 from local.lists.enrolment import read_enrolment
+from local.model_files.differences import differences
 from local.model_files.model_dir import SETTINGS_FILE
 from local.models.size import num_macs, num_parameters
 from local.scoring.trial_scores import MANIFEST_FILE
-from local.training.earlier_run import differences, is_finished
+from local.training.earlier_run import is_finished
 
 # Of one machine: they may change between two starts of a run.
 _OF_THE_MACHINE = ("num_workers", "max_memory_gb", "timeout_minutes")

@@ -11,7 +11,7 @@ from local.data.loading import Loader
 from local.data.manifest_files import place_of, read_manifest, write_manifest
 from local.data.readers import read_utterance
 from local.embeddings.levels import FINE, judge_level
-from local.embeddings.long_recordings import MAX_FRAMES, embed_by_parts
+from local.embeddings.long_recordings import embed_any_length
 from local.errors import InputError
 from local.machine import processes, runtime
 
@@ -166,10 +166,7 @@ def _collate(items):
 def embed_batch(features, extractor, batch, device):
     """Embeddings of a batch of Utterances: float32 (batch, embedding_size), on the device."""
     values, num_frames = features(batch.waveforms.to(device, non_blocking=True), batch.lengths)
-    # Not in parts, where a state depends on all of a recording.
-    if values.shape[1] > MAX_FRAMES and hasattr(extractor.front_end, "context"):
-        return embed_by_parts(extractor, values, num_frames, MAX_FRAMES).float()
-    return extractor(values, num_frames).float()
+    return embed_any_length(extractor, values, num_frames).float()
 
 
 def embed_share(features, extractor, loader, device, precision, progress, is_over=lambda: False):

@@ -6,6 +6,20 @@ import torch
 MAX_FRAMES = 6000
 
 
+def embed_any_length(extractor, features, num_frames):
+    """The same as `extractor(features, num_frames)`, of long recordings by parts where that can be.
+
+    It can't where a state depends on all of a recording, as those of ECAPA do. The arguments are as
+    for `embed_by_parts`, the extractor also an `Ensemble`.
+    """
+    if hasattr(extractor, "members"):
+        members = extractor.members.values()
+        return extractor.join([embed_any_length(one, features, num_frames) for one in members])
+    if features.shape[1] > MAX_FRAMES and hasattr(extractor.front_end, "context"):
+        return embed_by_parts(extractor, features, num_frames, MAX_FRAMES)
+    return extractor(features, num_frames)
+
+
 def embed_by_parts(extractor, features, num_frames, part_frames=MAX_FRAMES):
     """The same as `extractor(features, num_frames)`, in the memory that a part needs.
 

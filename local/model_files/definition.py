@@ -20,6 +20,7 @@ from local.errors import InputError
 from local.features.log_mel import LogMel
 from local.models import pooling
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.ensemble import Ensemble
 from local.models.front_ends import make_front_end
 from local.models.vgg import VGG, vgg_channels
 
@@ -28,6 +29,7 @@ ADMITTED = {
     "local.features.LogMel": LogMel,
     "local.models.embedding.EmbeddingExtractor": EmbeddingExtractor,
     "local.models.embedding.EmbeddingHead": EmbeddingHead,
+    "local.models.ensemble.Ensemble": Ensemble,
     "local.models.front_ends.make_front_end": make_front_end,
     "local.models.pooling.make_pooling": pooling.make_pooling,
     **{f"local.models.pooling.{kind.__name__}": kind for kind in pooling.POOLINGS.values()},
@@ -128,10 +130,10 @@ def build_definition(text, path):
     for key, kind in {
         "sample_rate": int,
         "features": LogMel,
-        "extractor": EmbeddingExtractor,
+        "extractor": EmbeddingExtractor | Ensemble,
     }.items():
         if not isinstance(model[key], kind):
-            raise InputError(f"{path}: {key} is no {kind.__name__}")
+            raise InputError(f"{path}: {key} can't be a {type(model[key]).__name__}")
     if model["sample_rate"] not in SAMPLE_RATES:
         raise InputError(f"{path}: sample_rate {model['sample_rate']} is no rate of audio in Hz")
     return model

@@ -9,10 +9,11 @@ from ruamel.yaml import YAML
 from local.errors import InputError
 from local.machine import processes
 from local.model_files.definition import read_definition
+from local.model_files.differences import differences
 from local.model_files.model_dir import MODEL_FILE, MODEL_KEYS, best_weights, load_model
 from local.model_files.weights import misfits
 from local.training.checkpoints import WholeCheckpointer
-from local.training.earlier_run import differences, has_checkpoint
+from local.training.earlier_run import has_checkpoint
 
 _MAX_SHOWN = 4
 
@@ -40,6 +41,8 @@ def load_initial_weights(model_dir, extractor, out_dir):
     if has_checkpoint(out_dir):
         return
     model = load_model(model_dir)
+    if hasattr(model["extractor"], "members"):
+        raise InputError(f"init_from: {model_dir} is an ensemble: give one of its models")
     weights = model["extractor"].state_dict()
     lines = misfits(extractor.state_dict(), weights)
     if lines:

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from local.embeddings.embed import Utterances, embed_batch
-from local.embeddings.long_recordings import embed_by_parts
+from local.embeddings.long_recordings import embed_any_length, embed_by_parts
 from local.features import log_mel as features_module
 from local.features.log_mel import LogMel
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.ensemble import Ensemble
 from local.models.front_ends import make_front_end
 from local.models.pooling import POOLINGS, make_pooling
 from local.models.vgg import VGG, vgg_channels
@@ -78,12 +79,32 @@ def test_parts_give_the_embedding_of_the_whole_for_other_front_ends(name):
 @pytest.mark.parametrize("name", ["vgg", "resnet34"])
 @torch.no_grad()
 def test_a_front_end_that_looks_at_all_of_a_recording_gets_all_of_it(monkeypatch, name):
-    monkeypatch.setattr("local.embeddings.embed.MAX_FRAMES", 48)
+    monkeypatch.setattr("local.embeddings.long_recordings.MAX_FRAMES", 48)
     features, extractor = LogMel(), extractor_of(make_front_end(name, width=16))
     waveforms = torch.randint(-3000, 3000, (1, 16000), dtype=torch.int16)
     batch = Utterances([0], waveforms, torch.tensor([16000]), [], [])
     embedding = embed_batch(features, extractor, batch, "cpu")
     assert torch.allclose(embedding, extractor(features(waveforms)[0]), atol=1e-4)
+
+
+@torch.no_grad()
+def test_each_member_of_an_ensemble_gets_it_as_it_would_alone(monkeypatch):
+    monkeypatch.setattr("local.embeddings.long_recordings.MAX_FRAMES", 48)
+    vgg, resnet = (
+        extractor_of(make_front_end("vgg", width=16)),
+        extractor_of(make_front_end("resnet34", width=16)),
+    )
+    sizes = []
+    for extractor in vgg, resnet:
+        extractor.front_end.register_forward_pre_hook(
+            lambda _, inputs: sizes.append(len(inputs[0][0]))
+        )
+    features, lengths = torch.randn(2, 150, 80), torch.tensor([150, 60])
+    whole = Ensemble(vgg=vgg, resnet=resnet)(features, lengths)
+    sizes.clear()
+    found = embed_any_length(Ensemble(vgg=vgg, resnet=resnet), features, lengths)
+    assert torch.allclose(found, whole, atol=1e-5)
+    assert len(sizes) == 5 and max(sizes[:4]) <= 48 + 2 * 32 and sizes[4] == 150
 
 
 @pytest.mark.parametrize("num_samples", [100, 16000, 16001, 48111])

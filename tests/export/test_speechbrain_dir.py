@@ -23,6 +23,7 @@ from local.atomic import new_directory
 from local.export.speechbrain_dir import write_speechbrain
 from local.export.trained import read_trained, write_model_dir
 from local.lists.trials import Trials
+from local.model_files.combined import combine
 from local.model_files.definition import ADMITTED
 from local.model_files.model_dir import load_model
 from local.scoring.cosine import cosine_scores
@@ -51,6 +52,10 @@ MODELS = {
     "attentive_statistics": {"front_end": "resnet34"},  # without a classifier
     "x_vector": {"front_end": "xvector", "pooling": "statistics", "num_centres": 2},
 }
+# And two of them as one.
+ENSEMBLE = "statistics", "double_multi_head"
+NAMES = [*MODELS, "ensemble"]
+WITHOUT_CLASSIFIER = ["attentive_statistics", "ensemble"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,6 +91,8 @@ def model_dirs(tmp_path_factory):
     }
     write_weights(dirs["attentive_statistics"], seed=7, classifier=None)
     (dirs["multi_head"] / "hyperparams.yaml").unlink()
+    dirs["ensemble"] = folder / "ensemble"
+    combine([dirs[name] for name in ENSEMBLE], dirs["ensemble"])
     return dirs
 
 
@@ -95,12 +102,12 @@ def exports(model_dirs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     (folder / "moved").mkdir()
     for name, model_dir in model_dirs.items():
-        trained = read_trained(model_dir)
+        trained = read_trained(model_dir, threshold=0.375 if name == "ensemble" else None)
         with new_directory(folder / name) as export:
             write_speechbrain(trained, export)
             write_model_dir(trained, export)
         (folder / name).rename(folder / "moved" / name)
-    return {name: folder / "moved" / name for name in MODELS}
+    return {name: folder / "moved" / name for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +117,11 @@ def found(exports, audio, tmp_path_factory):
     return load_elsewhere(folder, audio[0].parent, exports.values())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_embeddings_are_those_of_the_recipe(name, found, model_dirs, audio):
     expected = own_embeddings(model_dirs[name], audio)
-    assert (expected[0] - expected[1]).abs().max() > 0.5
+    least = 0.05 if name == "ensemble" else 0.5  # its values are those of unit lengths
+    assert (expected[0] - expected[1]).abs().max() > least
     batch = found[f"{name}/batch"]
     assert batch.shape == (2, 1, expected.shape[1])
     np.testing.assert_allclose(batch[:, 0], expected, atol=1e-5)
@@ -122,7 +130,7 @@ def test_embeddings_are_those_of_the_recipe(name, found, model_dirs, audio):
     np.testing.assert_allclose(one[0], own_embeddings(model_dirs[name], audio[:1]), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_score_is_the_cosine_of_the_recipe(name, found, model_dirs, audio):
     embeddings = torch.cat([own_embeddings(model_dirs[name], [path]) for path in audio])
     trials = Trials(["a", "b"], np.array([0]), np.array([1]), np.array([True]), [])
@@ -132,7 +140,7 @@ def test_score_is_the_cosine_of_the_recipe(name, found, model_dirs, audio):
     assert found[f"{name}/decision"] == (score >= 0.375)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "attentive_statistics"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_CLASSIFIER])
 def test_files_are_classified_as_by_the_recipe(name, found, model_dirs, audio):
     cosines = own_cosines(model_dirs[name], audio[:1])
     assert cosines.shape == (1, NUM_SPEAKERS)
@@ -141,8 +149,9 @@ def test_files_are_classified_as_by_the_recipe(name, found, model_dirs, audio):
     assert found[f"{name}/index"] == [best] and found[f"{name}/label"] == [str(best)]
 
 
-def test_without_a_classifier_there_is_none(found):
-    assert "attentive_statistics/batch" in found and "attentive_statistics/cosines" not in found
+@pytest.mark.parametrize("name", WITHOUT_CLASSIFIER)
+def test_without_a_classifier_there_is_none(name, found):
+    assert f"{name}/batch" in found and f"{name}/cosines" not in found
 
 
 def test_export_is_a_model_directory(model_dirs, exports, audio):

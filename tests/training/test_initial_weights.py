@@ -10,6 +10,7 @@ from corpora import TINY, as_arguments, write_corpus
 from exports import make_model_dir
 
 from local.errors import InputError
+from local.model_files.combined import combine
 from local.model_files.model_dir import load_model, weight_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +128,12 @@ def test_another_network_is_refused(corpus, model_dir, tmp_path, change, differe
     with pytest.raises(InputError) as raised:
         train(corpus | change | {"init_from": model_dir, "out_dir": tmp_path / "out"})
     assert difference in str(raised.value)
+
+
+def test_an_ensemble_is_refused(corpus, model_dir, tmp_path):
+    combine([model_dir, make_model_dir(tmp_path / "another")], tmp_path / "both")
+    with pytest.raises(InputError, match="both is an ensemble: give one of its models"):
+        train(corpus | {"init_from": tmp_path / "both", "out_dir": tmp_path / "out"})
 
 
 def test_no_model(corpus, tmp_path):

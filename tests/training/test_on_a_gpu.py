@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from local.augmentation import voices
-from local.embeddings import embed
+from local.embeddings import embed, long_recordings
 from local.features.log_mel import LogMel
 from local.machine import processes
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
@@ -126,7 +126,7 @@ def is_torch(path):
     "name, vad", [*((name, "none") for name in FRONT_ENDS), ("vgg", "energy"), ("ecapa", "energy")]
 )
 def test_evaluation_mixes_no_devices(gpu, kernels, monkeypatch, name, vad):
-    monkeypatch.setattr(embed, "MAX_FRAMES", 40)  # of 54: computed in parts, if it can be
+    monkeypatch.setattr(long_recordings, "MAX_FRAMES", 40)  # of 54: computed in parts, if it can be
     pooling = "attentive_statistics" if name == "ecapa" else "double_multi_head"
     extractor = EmbeddingExtractor(
         make_front_end(name, width=16),
