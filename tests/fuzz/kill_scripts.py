@@ -45,9 +45,10 @@ ORPHAN_SECONDS = 12
 
 
 def prepare_inputs(inputs):
-    """Writes a corpus, a model, scores and a checkpoint; returns the settings of the corpus."""
+    """Writes a corpus, two models, scores and a checkpoint; returns the settings of the corpus."""
     settings = write_corpus(inputs, num_speakers=8, num_utterances=40, seconds=2.0)
     make_model_dir(inputs / "model", pooling="multi_head", width=32)
+    make_model_dir(inputs / "another", width=32)
     torch.save(checkpoint_of(OriginalNetwork()), inputs / "original.chkpt")
     write_trees(inputs)
     return settings
@@ -105,6 +106,8 @@ def command_lines(inputs, settings):
         + ["--out_dir", "run"],
         "convert_original": ["recipes/convert_original.py", inputs / "original.chkpt"]
         + ["--out_dir", "model"],
+        "combine_models": ["recipes/combine_models.py", model, inputs / "another"]
+        + ["--out_dir", "both"],
         "folder": ["local/corpora/folder.py", audio, "--out_dir", "lists"],
         **corpora_command_lines(inputs),
         "demo": ["local/corpora/demo.py", "demo", "--train_speakers", 6, "--trial_speakers", 4]
