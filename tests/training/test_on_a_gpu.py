@@ -20,6 +20,7 @@ from local.embeddings import embed, long_recordings
 from local.features.log_mel import LogMel
 from local.machine import processes
 from local.models.embedding import EmbeddingExtractor, EmbeddingHead
+from local.models.ensemble import Ensemble
 from local.models.front_ends import FRONT_ENDS, make_front_end
 from local.models.padding import beside
 from local.models.pooling import make_pooling
@@ -123,16 +124,25 @@ def is_torch(path):
 
 
 @pytest.mark.parametrize(
-    "name, vad", [*((name, "none") for name in FRONT_ENDS), ("vgg", "energy"), ("ecapa", "energy")]
+    "name, vad",
+    [
+        *((name, "none") for name in [*FRONT_ENDS, "vgg+ecapa"]),
+        ("vgg", "energy"),
+        ("ecapa", "energy"),
+    ],
 )
 def test_evaluation_mixes_no_devices(gpu, kernels, monkeypatch, name, vad):
     monkeypatch.setattr(long_recordings, "MAX_FRAMES", 40)  # of 54: computed in parts, if it can be
     pooling = "attentive_statistics" if name == "ecapa" else "double_multi_head"
-    extractor = EmbeddingExtractor(
-        make_front_end(name, width=16),
-        partial(make_pooling, name=pooling, num_heads=4),
-        partial(EmbeddingHead, embedding_size=8),
-    )
+    members = {
+        member: EmbeddingExtractor(
+            make_front_end(member, width=16),
+            partial(make_pooling, name=pooling, num_heads=4),
+            partial(EmbeddingHead, embedding_size=8),
+        )
+        for member in name.split("+")
+    }
+    extractor = Ensemble(**members) if len(members) > 1 else members[name]
     features = LogMel(normalization="cmvn", vad=vad)
     waveforms, lengths = torch.ones(3, 9000, dtype=torch.int16), torch.tensor([9000, 7000, 400])
     batch = embed.Utterances([0, 1, 2], waveforms, lengths, [0, 0, 0], [])
@@ -142,7 +152,7 @@ def test_evaluation_mixes_no_devices(gpu, kernels, monkeypatch, name, vad):
         features.to(DEVICE), extractor.to(DEVICE)
         gpu.waits.clear()
         indices, rows = embed.embed_share(features, extractor, loader, DEVICE, "bf16", False)
-    assert indices == [0, 1, 2] and rows.shape == (3, 8)
+    assert indices == [0, 1, 2] and rows.shape == (3, 8 * len(members))
     assert gpu.waits == ([LOUD, RESULT] if vad == "energy" else [RESULT])
     assert kernels() == (False, *kernels_before[1:])
 
