@@ -15,7 +15,7 @@ foreign=(--valid_data_dir "$others/audio" --valid_clients "$others/clients.txt"
 
 for seed in "${@:-1986}"; do
   run=$out_dir/seed_$seed
-  python recipes/train_vgg.py hparams/vgg.yaml --preset hparams/presets/thorough.yaml --seed "$seed" \
+  python recipes/train_vgg.py hparams/vgg.yaml --validate_every 1200 --seed "$seed" \
     --train_data_dir "$corpus/audio" --train_labels_path "$corpus/train_labels.txt" "${own[@]}" --out_dir "$run"
   python recipes/verify.py hparams/verify.yaml --model_dir "$run" "${own[@]}"
   python recipes/calibrate.py hparams/calibrate.yaml --scores "$run/verification/scores.txt" --p_target 0.5 \
