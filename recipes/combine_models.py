@@ -3,9 +3,9 @@
 
     python recipes/combine_models.py results/vgg results/ecapa --out_dir results/both
 
-Networks of different kinds make different errors, so both together are better than either. They
-have the same features. All other scripts take the new directory as that of a trained model; only
-a training can't begin with it (--init_from).
+Networks of different kinds make different errors, so together they are better than each alone. All
+of them need the same features. Other scripts take the new directory as that of a trained model;
+only a training can't begin with it (--init_from).
 """
 
 import argparse

@@ -69,8 +69,7 @@ def load(hparams):
     model = load_model(hparams["model_dir"])
     extractor = model["extractor"].fold()
     try:
-        for member in getattr(extractor, "members", {"": extractor}).values():
-            member.head = member.head.up_to(hparams["layer"])
+        extractor.stop_at(hparams["layer"])
     except ValueError as error:
         raise InputError(str(error)) from error
     if hparams["alignment"] and model["features"].vad != "none":

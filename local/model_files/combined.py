@@ -50,7 +50,7 @@ def combine(model_dirs, out_dir):
         (folder / MODEL_FILE).write_text(definition.getvalue(), encoding="utf-8")
         step = max(model["step"] for model in models.values())
         save_weights(folder, {"extractor": weights, "step": step})
-        load_model(folder)
+        load_model(folder)  # a model that can't be loaded gets no name
 
 
 def _definition(models, model_dirs):

@@ -133,7 +133,7 @@ def build_definition(text, path):
         "extractor": EmbeddingExtractor | Ensemble,
     }.items():
         if not isinstance(model[key], kind):
-            raise InputError(f"{path}: {key} can't be a {type(model[key]).__name__}")
+            raise InputError(f"{path}: {key} can't be of type {type(model[key]).__name__}")
     if model["sample_rate"] not in SAMPLE_RATES:
         raise InputError(f"{path}: sample_rate {model['sample_rate']} is no rate of audio in Hz")
     return model

@@ -105,6 +105,10 @@ class EmbeddingExtractor(nn.Module):
             self.front_end.fold()
         return self
 
+    def stop_at(self, layer):
+        """Has a layer of the head for its embedding: see `EmbeddingHead.up_to`."""
+        self.head = self.head.up_to(layer)
+
     def forward(self, features, lengths=None):
         """(batch, frames, num_features), (batch,) frames or None -> (batch, embedding_size)."""
         states, num_states = self.front_end(features, lengths)

@@ -5,15 +5,14 @@ from torch import nn
 
 
 class Ensemble(nn.Module):
-    """Trained extractors for the same features, side by side: the cosine of two of its embeddings
-    is the mean of their cosines.
+    """Trained extractors side by side, whose cosine is the mean of their cosines.
 
-    Networks of different kinds make different errors, so they are better together than each is.
+    Networks of different kinds make different errors, so together they are better than each alone.
 
     Arguments
     ---------
-    **members : EmbeddingExtractor
-        By names of any kind.
+    **members : EmbeddingExtractor or Ensemble
+        For the same features, each by a name.
 
     Example
     -------
@@ -38,6 +37,11 @@ class Ensemble(nn.Module):
         for member in self.members.values():
             member.fold()
         return self
+
+    def stop_at(self, layer):
+        """Has each member stop at a layer: see `EmbeddingExtractor.stop_at`."""
+        for member in self.members.values():
+            member.stop_at(layer)
 
     def forward(self, features, lengths=None):
         """(batch, frames, num_features), (batch,) frames or None -> (batch, embedding_size)."""

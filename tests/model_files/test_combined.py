@@ -37,7 +37,10 @@ def test_the_same_models_make_the_same_ensemble_which_can_be_a_member(members, t
     assert one["digest"] == another["digest"]
     assert one["step"] == 70 and one["threshold"] is None
     combine([tmp_path / "one", members[0]], tmp_path / "nested")
-    assert len(load_model(tmp_path / "nested")["extractor"].members) == 2
+    nested = load_model(tmp_path / "nested")["extractor"]
+    assert len(nested.members) == 2
+    nested.stop_at("linear")
+    assert nested(torch.randn(1, 50, 40)).shape == (1, 3 * 8)
 
 
 def test_what_cannot_be_combined(members, tmp_path):
